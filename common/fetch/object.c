@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/base/address.h"
@@ -146,6 +147,16 @@ static void refused(const PfDownload *download, const PfHttpResponse *response, 
     fail_refused(download->name, download->signer, response, err);
 }
 
+/* Whether the file is there. One of another size is no such file, and goes. */
+static bool is_there(const PfObject *object, const char *path)
+{
+    struct stat status;
+    if (stat(path, &status)) return false;
+    if (!S_ISREG(status.st_mode) || object->size < 0 || status.st_size == object->size) return true;
+    unlink(path);
+    return false;
+}
+
 int pf_object_fetch(const PfObject *object, const char *path,
                     const volatile sig_atomic_t *interrupted, PfError *err)
 {
@@ -162,7 +173,7 @@ int pf_object_fetch(const PfObject *object, const char *path,
                                  .size = object->size,
                                  .interrupted = interrupted,
                                  .refused = refused};
-    int failed = !part || (access(path, F_OK) && pf_download(&download, sha256, err));
+    int failed = !part || (!is_there(object, path) && pf_download(&download, sha256, err));
     free(part);
     return failed ? -1 : 0;
 }

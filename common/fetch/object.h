@@ -32,7 +32,8 @@ void pf_object_free(PfObject *object);
 
 /* The version that was looked at into the file `path`, of which `path`.incomplete is what has come;
  * goes on where a connection broke off or a run was ended, as far as the server tells versions
- * apart and sends parts. Does nothing where the file is there. Another version is an error. */
+ * apart and sends parts. Does nothing where the file is there, in its size. Another version is an
+ * error. */
 int pf_object_fetch(const PfObject *object, const char *path,
                     const volatile sig_atomic_t *interrupted, PfError *err);
 

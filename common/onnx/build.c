@@ -8,6 +8,8 @@
 #include "common/base/memory.h"
 #include "common/base/printable.h"
 
+#define MOST_RESHAPES 8 /* in a row, of a parameter */
+
 /* ---- shapes ---- */
 
 bool pf_onnx_drops_axis(const PfOnnxDims *dims)
@@ -218,26 +220,28 @@ int pf_onnx_set_tensor(PfOnnxBuild *build, int node, const char *which, const Pf
         return -1;
     pf_node_parameter_name(&build->builder.arch->nodes[node], which, name);
     const char *kept = pf_arena_text(&build->model->arena, name, strlen(name), build->err);
-    if (!kept) return -1;
+    if (!kept || pf_text_index_add(&build->tensor_names, kept, build->err)) return -1;
     build->tensors[build->tensor_count++] =
         (PfNamedTensor){kept, {tensor->dtype, *shape, tensor->data}};
     return 0;
 }
 
+/* Reshapes that the file has of constants are folded; behind a parameter there are but our own, and
+ * few. Behind others there may be very many, at each of which this may be asked. */
 bool pf_onnx_node_tensor(const PfOnnxBuild *build, int node, PfOnnxTensor *tensor)
 {
     const PfNode *nodes = build->builder.arch->nodes, *parameter = &nodes[node];
-    while (parameter->op == PF_OP_RESHAPE) parameter = &nodes[parameter->inputs[0]];
+    for (int i = 0; i < MOST_RESHAPES && parameter->op == PF_OP_RESHAPE; i++)
+        parameter = &nodes[parameter->inputs[0]];
     if (parameter->op != PF_OP_PARAMETER) return false;
-    for (size_t i = build->tensor_count; i-- > 0;) {
-        const PfTensorView *view = &build->tensors[i].view;
-        if (strcmp(build->tensors[i].name, parameter->module)) continue;
-        *tensor = (PfOnnxTensor){.dtype = view->dtype, .data = view->data};
-        tensor->dims.rank = view->shape.rank;
-        memcpy(tensor->dims.sizes, view->shape.dims, sizeof view->shape.dims);
-        return true;
-    }
-    return false;
+    const int64_t index =
+        pf_text_index_find(&build->tensor_names, parameter->module, strlen(parameter->module));
+    if (index < 0) return false;
+    const PfTensorView *view = &build->tensors[index].view;
+    *tensor = (PfOnnxTensor){.dtype = view->dtype, .data = view->data};
+    tensor->dims.rank = view->shape.rank;
+    memcpy(tensor->dims.sizes, view->shape.dims, sizeof view->shape.dims);
+    return true;
 }
 
 const PfOnnxTensor *pf_onnx_take_weights(PfOnnxBuild *build, int input, int rank)

@@ -19,6 +19,7 @@ typedef struct PfOnnxBuild {
     int *counts;               /* (wanted) the last that was put behind each */
     size_t count_capacity;
     PfNamedTensor *tensors;
+    PfTextIndex tensor_names; /* (tensor_count) */
     size_t tensor_count, tensor_capacity;
     const PfOnnxStep *step;           /* that is being translated */
     char base[PF_NODE_NAME_SIZE - 8]; /* what its nodes are called */

@@ -73,6 +73,15 @@ PfOnnxTensor *pf_onnx_tensor_new(PfOnnxModel *model, const PfOnnxStep *step, PfD
     return tensor;
 }
 
+bool pf_onnx_take_work(PfOnnxModel *model, int64_t times, int64_t numbers)
+{
+    int64_t work;
+    if (__builtin_mul_overflow(times, numbers, &work) || (uint64_t)work / 8 > model->budget)
+        return false;
+    model->budget -= (size_t)work / 8;
+    return true;
+}
+
 /* ---- places ---- */
 
 void pf_onnx_advance(const PfOnnxDims *dims, PfOnnxPlaces *places)

@@ -14,6 +14,10 @@ bool pf_onnx_tensor_is_whole(const PfOnnxTensor *tensor);
 PfOnnxTensor *pf_onnx_tensor_new(PfOnnxModel *model, const PfOnnxStep *step, PfDtype dtype,
                                  const PfOnnxDims *dims, void **data, PfError *err);
 
+/* Takes work on numbers from the budget: so many times so many of them, of which eight count as
+ * one. false: too little is left. */
+bool pf_onnx_take_work(PfOnnxModel *model, int64_t times, int64_t numbers);
+
 /* Where one is in an array. */
 typedef struct PfOnnxPlaces {
     int64_t at[PF_ONNX_MAX_RANK];

@@ -62,11 +62,38 @@ static bool is_inside(const char *location)
     return true;
 }
 
+/* The same file, which was opened under another name; or NULL. */
+static const PfOnnxData *find_same(const PfOnnxModel *model, const struct stat *status)
+{
+    for (size_t i = 0; i < model->data_count; i++)
+        if (model->data[i].device == status->st_dev && model->data[i].inode == status->st_ino)
+            return &model->data[i];
+    return NULL;
+}
+
+static int map_data(PfOnnxReader *reader, int fd, const struct stat *status, PfOnnxData *data)
+{
+    const void *bytes = NULL;
+    const PfOnnxData *same = find_same(reader->model, status);
+    if (same) {
+        data->bytes = same->bytes;
+        data->size = same->size;
+        data->is_lent = true;
+        return 0;
+    }
+    if (status->st_size &&
+        pf_input_file_map(fd, status, "external data", data->location, &bytes, reader->err))
+        return -1;
+    data->bytes = bytes;
+    data->size = (size_t)status->st_size;
+    reader->model->budget += data->size;
+    return 0;
+}
+
 static int open_data(PfOnnxReader *reader, const PfOnnxPlace *place, PfOnnxData *data)
 {
-    PfOnnxModel *model = reader->model;
+    const PfOnnxModel *model = reader->model;
     struct stat status;
-    const void *bytes = NULL;
     PfError reason = {0};
     if (model->folder < 0 || !is_inside(place->location))
         return pf_onnx_fail_tensor(
@@ -80,12 +107,10 @@ static int open_data(PfOnnxReader *reader, const PfOnnxPlace *place, PfOnnxData 
         return pf_onnx_fail_tensor(
             reader, place->tensor,
             "%" PF_SENTENCE ". Hint: the files of a model stay in one folder", reason.message);
-    int failed = status.st_size ? pf_input_file_map(fd, &status, "external data", place->location,
-                                                    &bytes, reader->err)
-                                : 0;
+    *data =
+        (PfOnnxData){.location = place->location, .device = status.st_dev, .inode = status.st_ino};
+    int failed = map_data(reader, fd, &status, data);
     close(fd);
-    *data = (PfOnnxData){place->location, bytes, failed ? 0 : (size_t)status.st_size};
-    model->budget += data->size;
     return failed;
 }
 

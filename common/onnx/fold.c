@@ -33,6 +33,13 @@ int pf_onnx_fold_list(PfOnnxFold *fold, const int64_t *numbers, int count, bool 
     return 0;
 }
 
+int pf_onnx_fold_work(PfOnnxFold *fold, int64_t times, int64_t numbers)
+{
+    if (pf_onnx_take_work(fold->model, times, numbers)) return 0;
+    return pf_onnx_fail(fold->model, fold->step, fold->err,
+                        "expected less work on constants, in proportion to the file's size");
+}
+
 static int keep(PfOnnxModel *model, PfOnnxStep *step, const PfOnnxTensor *made)
 {
     if (!made || step->output_count < 1 || step->outputs[0] < 0) return 0;

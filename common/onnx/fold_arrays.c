@@ -299,7 +299,8 @@ static int fold_scatter(PfOnnxFold *fold)
     for (int i = (int)depth; i < in->dims.rank && fits; i++) run *= in->dims.sizes[i];
     fits = fits && run && rows <= INT64_MAX / run && rows * run == pf_onnx_count(&from->dims);
     if (!fits) return pf_onnx_fail(fold->model, fold->step, fold->err, "expected updates that fit");
-    if (!pf_onnx_fold_make(fold, in->dtype, &in->dims, &data)) return -1;
+    if (pf_onnx_fold_work(fold, rows, run) || !pf_onnx_fold_make(fold, in->dtype, &in->dims, &data))
+        return -1;
     const int64_t count = pf_onnx_count(&in->dims);
     for (int64_t i = 0; i < count; i++) pf_onnx_copy_number(in, i, data, i);
     for (int64_t row = 0; row < rows; row++) {

@@ -305,6 +305,7 @@ static int fold_product(PfOnnxFold *fold)
     const PfOnnxTensor *in = fold->inputs[0];
     int64_t product = 1;
     if (!pf_onnx_tensor_is_whole(in) || in->dims.rank != 1 || in->dims.sizes[0] > 1 << 16) return 0;
+    if (pf_onnx_fold_work(fold, 1, in->dims.sizes[0])) return -1;
     for (int64_t i = 0; i < in->dims.sizes[0]; i++)
         product = wrap_multiply(product, pf_onnx_tensor_whole(in, i));
     return pf_onnx_fold_list(fold, &product, 1, !pf_onnx_whole(fold->step, "keepdims", 1));
@@ -350,9 +351,7 @@ static int fold_matmul(PfOnnxFold *fold)
     const int64_t inner = b->dims.sizes[0], columns = b->dims.sizes[1];
     const int64_t rows = inner ? pf_onnx_count(&a->dims) / inner : 0;
     if (!rows || rows > most / inner || columns > most / (rows * inner)) return 0;
-    const size_t work = (size_t)(rows * inner * columns) / 8;
-    if (work > fold->model->budget) return 0;
-    fold->model->budget -= work;
+    if (!pf_onnx_take_work(fold->model, rows * inner, columns)) return 0;
     PfOnnxDims dims = a->dims;
     dims.sizes[dims.rank - 1] = columns;
     if (!pf_onnx_fold_make(fold, PF_DTYPE_F32, &dims, &data)) return -1;

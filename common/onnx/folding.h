@@ -23,6 +23,10 @@ int pf_onnx_fold_look(PfOnnxFold *fold, const PfOnnxDims *dims);
 /* A list of integers, or one of them. */
 int pf_onnx_fold_list(PfOnnxFold *fold, const int64_t *numbers, int count, bool is_scalar);
 
+/* Takes work from the budget, as pf_onnx_take_work does: where steps are many and short, each must
+ * not do much. -1 with a failure. */
+int pf_onnx_fold_work(PfOnnxFold *fold, int64_t times, int64_t numbers);
+
 typedef struct PfOnnxFoldRow {
     const char *type;
     int least_inputs;

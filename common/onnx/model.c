@@ -76,7 +76,8 @@ void pf_onnx_model_free(PfOnnxModel **model)
 {
     if (!*model) return;
     for (size_t i = 0; i < (*model)->data_count; i++)
-        pf_input_file_unmap((*model)->data[i].bytes, (*model)->data[i].size);
+        if (!(*model)->data[i].is_lent)
+            pf_input_file_unmap((*model)->data[i].bytes, (*model)->data[i].size);
     free((*model)->data);
     free((*model)->steps);
     free((*model)->values);

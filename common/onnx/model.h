@@ -5,6 +5,7 @@
 #define PF_COMMON_ONNX_MODEL_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "common/base/arena.h"
 #include "common/base/digest.h"
@@ -68,11 +69,16 @@ typedef struct PfOnnxValue {
     int node;        /* of our graph; its shape is dims without a leading 1 */
 } PfOnnxValue;
 
-/* A file that initialisers lie in. */
+/* A path that initialisers lie at. Several may lead to one file, which is mapped and counted once.
+ */
 typedef struct PfOnnxData {
     const char *location; /* as the model has it */
     const uint8_t *bytes;
     size_t size;
+    dev_t device;
+    ino_t inode;
+    bool is_lent;                     /* its bytes are mapped by another one of the list */
+    char sha256[PF_SHA256_TEXT_SIZE]; /* of the file; "": not computed */
 } PfOnnxData;
 
 typedef struct PfOnnxModel {

@@ -81,6 +81,17 @@ static int compare_data(const void *a, const void *b)
     return strcmp(((const PfOnnxData *)a)->location, ((const PfOnnxData *)b)->location);
 }
 
+/* Of a file that was met before under another name it is known. */
+static const char *digest_of_data(const PfOnnxModel *model, size_t index)
+{
+    PfOnnxData *data = &model->data[index];
+    for (size_t i = 0; i < index; i++)
+        if (model->data[i].bytes == data->bytes && *model->data[i].sha256)
+            return model->data[i].sha256;
+    pf_digest_sha256_text(data->bytes, data->size, data->sha256);
+    return data->sha256;
+}
+
 /* Tensors point to the bytes, so that the list may be sorted. */
 static int digest_data(PfOnnx *onnx, PfError *err)
 {
@@ -91,11 +102,8 @@ static int digest_data(PfOnnx *onnx, PfError *err)
     if (!out) return pf_fail(err, PF_EXIT_FAILED, "out of memory for a digest");
     qsort(model->data, model->data_count, sizeof *model->data, compare_data);
     fprintf(out, "%s\n", onnx->sha256); /* hex */
-    for (size_t i = 0; i < model->data_count; i++) {
-        char sha256[PF_SHA256_TEXT_SIZE];
-        pf_digest_sha256_text(model->data[i].bytes, model->data[i].size, sha256);
-        fprintf(out, "%s  %s\n", sha256, model->data[i].location);
-    }
+    for (size_t i = 0; i < model->data_count; i++)
+        fprintf(out, "%s  %s\n", digest_of_data(model, i), model->data[i].location);
     const bool is_short = ferror(out) != 0;
     const bool failed = fclose(out) || is_short;
     if (!failed) pf_digest_sha256_text(lines, size, onnx->sha256);
@@ -275,6 +283,7 @@ int pf_onnx_build(PfOnnx *onnx, int side, PfError *err)
     onnx->tensor_count = making.tensor_count;
     pf_text_index_free(&making.names);
     pf_text_index_free(&making.wanted);
+    pf_text_index_free(&making.tensor_names);
     free(making.counts);
     free(making.shapes);
     return failed;

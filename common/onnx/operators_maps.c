@@ -31,7 +31,7 @@ static void pad_same(Window *window, const PfOnnxDims *dims, bool is_upper)
 {
     for (int i = 0; i < 2; i++) {
         const int64_t size = dims->sizes[2 + i],
-                      reach = window->dilation[i] * (window->kernel[i] - 1) + 1;
+                      reach = (int64_t)window->dilation[i] * (window->kernel[i] - 1) + 1;
         const int64_t count = (size + window->stride[i] - 1) / window->stride[i];
         const int total = (int)pf_max(0, (count - 1) * window->stride[i] + reach - size);
         window->pads[i] = is_upper ? total / 2 : total - total / 2;
@@ -124,6 +124,11 @@ static int set_bias(PfOnnxBuild *build, int index, int64_t channels)
     return pf_onnx_set_tensor(build, index, "bias", bias, &shape);
 }
 
+static int fail_weights(PfOnnxBuild *build)
+{
+    return pf_onnx_refuse(build, "expected groups and a window that fit its weights");
+}
+
 static int translate_conv(PfOnnxBuild *build)
 {
     Window window = {0};
@@ -132,12 +137,12 @@ static int translate_conv(PfOnnxBuild *build)
     const PfOnnxTensor *weight = pf_onnx_take_weights(build, 1, 4);
     if (!weight || take_maps(build, &node, &dims)) return -1;
     const int64_t *sizes = weight->dims.sizes, groups = pf_onnx_whole(build->step, "group", 1);
+    if (sizes[2] > MAX_WINDOW || sizes[3] > MAX_WINDOW) return fail_weights(build);
     for (int i = 0; i < 2; i++) window.kernel[i] = (int)sizes[2 + i];
     if (take_window(build, &dims, &window) || pad_before(build, &window, 0, &node)) return -1;
-    if (groups < 1 || sizes[2] > MAX_WINDOW || sizes[3] > MAX_WINDOW || groups > sizes[0] ||
-        sizes[0] % groups || window.kernel[0] != sizes[2] || window.kernel[1] != sizes[3] ||
-        sizes[1] > INT32_MAX / groups)
-        return pf_onnx_refuse(build, "expected groups and a window that fit its weights");
+    if (groups < 1 || groups > sizes[0] || sizes[0] % groups || window.kernel[0] != sizes[2] ||
+        window.kernel[1] != sizes[3] || sizes[1] > INT32_MAX / groups)
+        return fail_weights(build);
     PfNode *conv = pf_onnx_add(build, PF_OP_CONV, node, &index);
     if (!conv) return -1;
     conv->in_channels = (int)(sizes[1] * groups);
@@ -200,7 +205,7 @@ static bool goes_past_the_end(const Window *window, const PfOnnxDims *dims)
 {
     for (int i = 0; i < 2; i++) {
         const int64_t size = dims->sizes[2 + i], stride = window->stride[i],
-                      reach = window->dilation[i] * (window->kernel[i] - 1) + 1,
+                      reach = (int64_t)window->dilation[i] * (window->kernel[i] - 1) + 1,
                       room = size + window->pads[i] + window->pads[2 + i] - reach;
         if (room > 0 && room % stride && (room / stride + 1) * stride >= size + window->pads[i])
             return true;

@@ -148,7 +148,8 @@ static int translate_pair(PfOnnxBuild *build, PfOp op)
 }
 
 /* Whether an input is a constant of zeros, as masks are that mask nothing. One with more numbers
- * than the other input is not looked at: it would repeat that. */
+ * than the other input is not looked at: it would repeat that. Nor is one where many have been
+ * looked at already, in proportion to the file. */
 static bool is_nothing(const PfOnnxBuild *build, int input)
 {
     const PfOnnxTensor *tensor = pf_onnx_constant(build->model, build->step, input);
@@ -157,6 +158,7 @@ static bool is_nothing(const PfOnnxBuild *build, int input)
     if (!pf_onnx_has_input(build, 1 - input)) return false;
     const PfOnnxValue *other = &build->model->values[build->step->inputs[1 - input]];
     if (!other->is_made || count > pf_onnx_count(&other->dims)) return false;
+    if (!pf_onnx_take_work(build->model, 1, count)) return false;
     while (i < count && pf_onnx_tensor_real(tensor, i) == 0) i++;
     return count && i == count;
 }

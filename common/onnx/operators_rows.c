@@ -124,10 +124,11 @@ static int translate_softmax(PfOnnxBuild *build)
     return pf_onnx_settle(build, index) || pf_onnx_give(build, 0, index, &dims) ? -1 : 0;
 }
 
-static bool is_finite(const PfOnnxTensor *tensor)
+static bool is_finite(const PfOnnxBuild *build, const PfOnnxTensor *tensor)
 {
     const int64_t count = pf_onnx_count(&tensor->dims);
     int64_t i = 0;
+    if (!pf_onnx_take_work(build->model, 1, count)) return false;
     while (i < count && isfinite(pf_onnx_tensor_real(tensor, i))) i++;
     return i == count;
 }
@@ -148,7 +149,7 @@ static int translate_unless_nan(PfOnnxBuild *build)
         for (int k = 0; k < nodes[before].input_count; k++) {
             if (!pf_onnx_node_tensor(build, nodes[before].inputs[k], &mask))
                 next = nodes[before].inputs[k];
-            else if (!is_finite(&mask))
+            else if (!is_finite(build, &mask))
                 return pf_onnx_refuse(build, "expected a mask of finite numbers");
         }
         before = next;

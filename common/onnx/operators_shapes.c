@@ -19,8 +19,9 @@ static int translate_same(PfOnnxBuild *build)
 static int translate_dropout(PfOnnxBuild *build)
 {
     const PfOnnxTensor *trains = pf_onnx_constant(build->model, build->step, 2);
+    const bool is_known = trains && pf_onnx_count(&trains->dims) == 1;
     const bool is_training =
-        pf_onnx_has_input(build, 2) && (!trains || pf_onnx_tensor_whole(trains, 0));
+        pf_onnx_has_input(build, 2) && (!is_known || pf_onnx_tensor_whole(trains, 0));
     const bool has_mask = build->step->output_count > 1 && build->step->outputs[1] >= 0 &&
                           build->model->values[build->step->outputs[1]].uses;
     if (is_training || has_mask)

@@ -205,18 +205,23 @@ static const PfOnnxTensor *resize_axis(PfOnnxFold *fold, const PfOnnxTensor *in,
     if (!made) return NULL;
     for (int i = 0; i < axis; i++) before *= dims.sizes[i];
     for (int i = axis + 1; i < dims.rank; i++) behind *= dims.sizes[i];
-    const float *row = weights->data;
     float *out = data;
-    for (int64_t b = 0; b < before; b++)
-        for (int64_t at = 0; at < to; at++)
+    for (int64_t at = 0; at < to; at++) {
+        const float *row = (const float *)weights->data + at * from;
+        int64_t first = 0, last = from;
+        while (first < last && row[first] == 0) first++;
+        while (first < last && row[last - 1] == 0) last--;
+        if (pf_onnx_fold_work(fold, before * behind, last - first)) return NULL;
+        for (int64_t b = 0; b < before; b++)
             for (int64_t i = 0; i < behind; i++) {
                 double sum = 0;
-                for (int64_t k = 0; k < from; k++)
-                    if (row[at * from + k] != 0)
-                        sum += (double)row[at * from + k] *
-                               pf_onnx_tensor_real(in, (b * from + k) * behind + i);
+                for (int64_t k = first; k < last; k++)
+                    if (row[k] != 0)
+                        sum +=
+                            (double)row[k] * pf_onnx_tensor_real(in, (b * from + k) * behind + i);
                 out[(b * to + at) * behind + i] = (float)sum;
             }
+    }
     return made;
 }
 

@@ -330,15 +330,24 @@ static int push_foreign(PfPickleStack *reader)
     return pf_pickle_stack_push_new(reader, PF_PICKLE_FOREIGN) ? 0 : -1;
 }
 
+/* Whether one of them has more axes than are read: it is not walked then, as a call may come as
+ * often as it takes bytes. */
+static bool has_many_axes(const PfPickleValue *size, const PfPickleValue *stride)
+{
+    return size->kind == PF_PICKLE_TUPLE && stride->kind == PF_PICKLE_TUPLE &&
+           (size->items.count > PF_MAX_RANK || stride->items.count > PF_MAX_RANK);
+}
+
 static int push_tensor(PfPickleStack *reader, PfPickleValue *const *arguments, size_t count)
 {
     if (count && arguments[0]->kind == PF_PICKLE_STORAGE && arguments[0]->storage->foreign_size)
         return push_foreign(reader);
-    if (count < 4 || arguments[0]->kind != PF_PICKLE_STORAGE ||
-        arguments[1]->kind != PF_PICKLE_INT || !is_axes(arguments[2]) || !is_axes(arguments[3]) ||
+    const bool has_all = count >= 4 && arguments[0]->kind == PF_PICKLE_STORAGE &&
+                         arguments[1]->kind == PF_PICKLE_INT;
+    if (has_all && has_many_axes(arguments[2], arguments[3])) return push_foreign(reader);
+    if (!has_all || !is_axes(arguments[2]) || !is_axes(arguments[3]) ||
         arguments[2]->items.count != arguments[3]->items.count)
         return pf_pickle_stack_fail(reader, "a tensor is described in a way that torch does not");
-    if (arguments[2]->items.count > PF_MAX_RANK) return push_foreign(reader);
     PfPickleTensor *tensor = pf_pickle_stack_allocate(reader, sizeof *tensor);
     if (!tensor) return -1;
     tensor->storage = arguments[0]->storage;

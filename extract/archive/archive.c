@@ -142,8 +142,7 @@ static int fail_form(const PfArchive *archive, PfError *err)
                    archive->path);
 }
 
-/* A .tar without any member is two blocks of zeros. */
-static bool is_zeros(const uint8_t *head, size_t size)
+bool pf_archive_is_zeros(const uint8_t *head, size_t size)
 {
     for (size_t i = 0; i < size; i++)
         if (head[i]) return false;
@@ -157,8 +156,8 @@ static int list_members(PfArchive *archive, PfError *err)
     ssize_t got = pread(archive->fd, head, sizeof head, 0);
     if (got < 0) return pf_fail_errno(err, "archive '%s' cannot be read", archive->path);
     if (!got) return pf_fail(err, PF_EXIT_FAILED, "archive '%s' is empty (0 bytes)", archive->path);
-    archive->form =
-        is_zeros(head, (size_t)got) ? PF_ARCHIVE_TAR : pf_archive_tell(head, (size_t)got);
+    archive->form = pf_archive_is_zeros(head, (size_t)got) ? PF_ARCHIVE_TAR
+                                                           : pf_archive_tell(head, (size_t)got);
     posix_fadvise(archive->fd, 0, 0, POSIX_FADV_RANDOM);
     int failed = archive->form == PF_ARCHIVE_TAR   ? pf_tar_list(archive, err)
                  : archive->form == PF_ARCHIVE_ZIP ? pf_zip_list(archive, err)

@@ -94,7 +94,8 @@ int pf_archive_check_member(const PfMember *member, PfError *err);
 /* What a stream holds, of which the first head_size bytes have been read already, into a file
  * without a name in $TMPDIR, else /var/tmp, decompressed where it is .gz or .zst. what names the
  * stream for people, who are told where it goes and how large it has become. *fd is the caller's.
- */
+ * Ends with a failure where what is decompressed does not begin as an archive, becomes gigabytes
+ * out of nothing, or where it would fill the disk. */
 int pf_archive_spool(FILE *stream, const char *what, const uint8_t *head, size_t head_size, int *fd,
                      PfError *err);
 

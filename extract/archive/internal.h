@@ -7,6 +7,12 @@
 /* Longest name of a member, with its end; what is longer is refused. */
 #define PF_MEMBER_PATH_SIZE 4096
 
+/* So far behind the end of a .tar another one may begin, where several were put into one file. */
+#define PF_TAR_PADDING_MAX (1 << 20)
+
+/* A .tar without any member is two blocks of zeros. size: of the head. */
+bool pf_archive_is_zeros(const uint8_t *head, size_t size);
+
 /* Exactly size bytes at the offset, of an archive that is being listed. */
 int pf_archive_get(const PfArchive *archive, void *bytes, size_t size, int64_t offset,
                    PfError *err);

@@ -9,8 +9,6 @@
 #define BLOCK 512
 /* Records of pax, or a long name; what is longer is refused. */
 #define EXTENSION_BYTES_MAX (1 << 20)
-/* So far behind the end another archive may begin, where several were put into one file. */
-#define PADDING_MAX (1 << 20)
 /* The size of a link, until it is that of its file. */
 #define LINKED (-1)
 
@@ -389,7 +387,7 @@ static int read_member(Walk *walk, const uint8_t *block, PfError *err)
 static int find_next(Walk *walk, PfError *err)
 {
     uint8_t block[BLOCK];
-    int64_t end = walk->at + PADDING_MAX;
+    int64_t end = walk->at + PF_TAR_PADDING_MAX;
     for (int64_t at = walk->at + BLOCK; at + BLOCK <= walk->file_size && at <= end; at += BLOCK) {
         if (pf_archive_get(walk->archive, block, BLOCK, at, err)) return -1;
         if (is_zero(block)) continue;

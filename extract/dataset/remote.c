@@ -2,7 +2,6 @@
  * from there as any archive is: docs/design/0060. */
 #include <dirent.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,8 +17,10 @@
 #include "common/fetch/object.h"
 #include "extract/dataset/archives.h"
 
-/* A file's name: 16 digits, of what it is a version of. */
-#define DIGITS 16
+/* A file's name: digits of the SHA-256 of what it is a version of. A server chooses a part of that,
+ * and must not meet the name of another's file. Before they were 16, of a weaker hash. */
+#define DIGITS 32
+#define DIGITS_BEFORE 16
 
 typedef struct Fetching {
     PfDataset *dataset;
@@ -152,11 +153,11 @@ static char *file_path(const PfShards *shards, const PfObject *object, PfError *
     const char *version = version_of(object);
     char *text = pf_asprintf(err, "%s %lld %s", object->shown, (long long)object->size,
                              version ? version : "");
-    char *path = text ? pf_asprintf(err, "%s/%016" PRIx64, shards->fetched_folder,
-                                    pf_digest_xxh64_text(text))
-                      : NULL;
+    char sha256[PF_SHA256_TEXT_SIZE];
+    if (!text) return NULL;
+    pf_digest_sha256_text(text, strlen(text), sha256);
     free(text);
-    return path;
+    return pf_asprintf(err, "%s/%.*s", shards->fetched_folder, DIGITS, sha256);
 }
 
 /* What was fetched of a version that nobody can tell from another is not believed. */
@@ -334,8 +335,9 @@ void pf_shards_free_fetched(PfShards *shards)
 /* Of versions that were there before. */
 static bool is_left_over(const char *name)
 {
-    return strspn(name, "0123456789abcdef") == DIGITS &&
-           (!name[DIGITS] || !strcmp(name + DIGITS, ".incomplete"));
+    const size_t digits = strspn(name, "0123456789abcdef");
+    return (digits == DIGITS || digits == DIGITS_BEFORE) &&
+           (!name[digits] || !strcmp(name + digits, ".incomplete"));
 }
 
 void pf_shards_remove_fetched(PfDataset *dataset)

@@ -212,6 +212,19 @@ cp ustar.tar bad.tar; pack flip bad.tar $(($1 - 500)); expect 1 extract_fake bad
 stderr_has "the checksum of the header at offset $(($1 - 512)) is wrong"
 cp ustar.tar.gz cut.tgz 2> /dev/null || head -c 5000 ustar.tgz > cut.tgz
 expect 1 extract_fake cut.tgz -o y.h5; stderr_has 'is cut short'
+# What is no archive is not decompressed to its end: at most 8 MB may be written. Zeros of which much more becomes: bombs.py.
+limited() { (ulimit -f 16384; extract_fake "$@"); }
+packed() { # packed FILE WORDS...
+  expect 1 limited "$1" -o y.h5; stderr_has "$2"
+  INPUT=$1 expect 1 limited - -o y.h5; stderr_has "$2"
+}
+head -c 50000000 /dev/zero | gzip > zeros.tar.gz; packed zeros.tar.gz 'expected a .tar in it, found zeros, and nothing else'
+seq 1 3000000 | gzip -1 > text.tar.gz; packed text.tar.gz 'expected a .tar in it, found what begins neither as a .tar nor as a .zip'
+if [ -s zstd.path ]; then head -c 1000000000 /dev/zero | zstd -q > zeros.tar.zst; packed zeros.tar.zst 'found zeros, and nothing else'; fi
+checks=$((checks + 1)); [ -z "$(ls -A tmp)" ] || failed 'temporary files are left'
+absent y.h5
+# Zeros may stand before a .tar, and be in its members.
+head -c 10240 /dev/zero | cat - ustar.tar | gzip > second.tar.gz; expect 0 extract_fake second.tar.gz -o y.h5; saw 27; rm y.h5
 rm -f photos.zip; pack zip photos photos.zip
 set -- $(pack member photos.zip "$image")
 head -c 3000 photos.zip > cut.zip; expect 1 extract_fake cut.zip -o y.h5; stderr_has 'is cut short: a .zip ends with its directory'

@@ -12,6 +12,7 @@ import os
 import struct
 import subprocess
 import sys
+import tarfile
 import zlib
 
 from trial import BUILD, EXTRACT, Failed, Run, check, environment, main
@@ -67,6 +68,24 @@ def deflated_zeros(megabytes):
     end = zlib.compressobj(9, zlib.DEFLATED, -15).flush()
     adler = (megabytes * size % 65521) << 16 | 1
     return b"\x78\x9c" + block * megabytes + end + struct.pack(">I", adler)
+
+
+# ---- archives ----
+
+def zstd_block(kind, size, content, is_last):
+    return struct.pack("<I", is_last | kind << 1 | size << 3)[:3] + content
+
+
+def archive_of_zeros(folder):
+    """A .tar.zst of 50 KB, whose one member is 1.6 GB of zeros."""
+    size, count = 1 << 17, 12_000
+    header = tarfile.TarInfo("train/cat/a.jpg")
+    header.size = size * count
+    path = folder / "zeros.tar.zst"
+    path.write_bytes(b"\x28\xb5\x2f\xfd\x00\x38" + zstd_block(0, 512, header.tobuf(), 0)
+                     + zstd_block(1, size, b"\0", 0) * count + zstd_block(0, 0, b"", 1))
+    refused(folder, [EXTRACT, path, "-o", "x.h5", *NETWORK], 1, "expected an archive of images, found",
+            "that become more than 1.1 GB. Hint: ")
 
 
 # ---- images ----
@@ -380,7 +399,7 @@ def pickle_of_names(folder):
 # ---- all of them ----
 
 IMAGES = [png_of_zeros, png_beyond_all, png_by_option, jpeg_of_scans, jpeg_of_few_scans, jpeg_of_coefficients,
-          jpeg_of_holes, manifest_of_holes]
+          jpeg_of_holes, manifest_of_holes, archive_of_zeros]
 CACHES = [cache_of_unwritten_rows, cache_of_unwritten_features, cache_of_a_large_chunk, cache_of_one_target,
           cache_of_gzip, cache_of_nested_gzip, cache_of_holes, cache_that_is_sound]
 MODELS = [model_of_shared_tensors, model_of_a_large_crop, header_of_numbers, metadata_of_numbers, pickle_of_names]

@@ -134,6 +134,18 @@ expect 1 extract_fake "$address/{ok/few/0,changed/few/1}.tar" -o r.h5
 expect 0 extract_fake "$address/{ok/few/0,changed/few/1}.tar" -o r.h5
 asked 0 '0.tar host=[^ ]* range=-'
 
+# A file is named by the SHA-256 of address, size and version, of which a server chooses the last. One of another size is fetched anew.
+rm -rf r.h5*
+expect 1 extract_fake "$address/{ok/few/0,swapped/few/1}.tar" -o r.h5
+set -- "$(wc -c < files/few/0.tar)" "$(md5sum < files/few/0.tar | cut -c1-32)"
+left=r.h5.fetched/$(printf '%s' "$address/ok/few/0.tar $1 $2" | sha256sum | cut -c1-32)
+exists "$left"; cmp "$left" files/few/0.tar || failed 'another file is there'
+head -c 5000 files/few/0.tar > "$left"
+: > log
+expect 0 extract_fake "$address/{ok/few/0,swapped/few/1}.tar" -o r.h5
+asked 1 '0.tar host=[^ ]* range=-'
+absent r.h5.fetched
+
 # ---- whom it is told ----
 
 fetch 1 "$address/login/one.tar"; stderr_has 'the server refuses it (401'
