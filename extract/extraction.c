@@ -137,9 +137,21 @@ static int check_rows(const PfExtraction *run, PfError *err)
                    (long long)counts.images);
 }
 
+/* Programs that know no lock, cp for one, may have put another file there. */
+static int check_unchanged(const PfExtraction *run, PfError *err)
+{
+    if (pf_extraction_is_unchanged(run)) return 0;
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "'%s' was replaced by another file while this run worked, and is left alone.\n"
+                   "Hint: '%s' has what was computed: the same command goes on from there",
+                   run->options->output, run->journal_path);
+}
+
 static int build_cache(PfExtraction *run, PfError *err)
 {
-    if (check_rows(run, err) || pf_dataset_scan_draw_sides(run->scan, err)) return -1;
+    if (check_rows(run, err) || check_unchanged(run, err) ||
+        pf_dataset_scan_draw_sides(run->scan, err))
+        return -1;
     char *provenance = make_provenance(run, err);
     char *identity = provenance
                          ? pf_identity_json(run->backbone, run->wanted.taps, run->wanted.count, err)

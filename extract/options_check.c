@@ -73,6 +73,15 @@ static int check_companions(const PfExtractOptions *options, PfError *err)
     if (options->shard_source == PF_SHARD_ANY && options->dry_run)
         return pf_fail(err, PF_EXIT_USAGE,
                        "--dry-run goes with one shard: --shard K/N; any/N takes what is left");
+    if (options->shard_source == PF_SHARD_ANY && options->force)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--force with --shard any/N: every process would make every shard anew. "
+                       "Hint: remove '%s.parts' first",
+                       options->output);
+    if (options->shard_source != PF_SHARD_TYPED && options->contact_sheet)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--contact-sheet shows one cache; with --shard auto/N and any/N there are "
+                       "several, which would write one file");
     if (options->is_virtual && !options->merge)
         return pf_fail(err, PF_EXIT_USAGE, "--virtual goes with --merge");
     if (options->recompute_all && !options->verified_dataset)

@@ -65,6 +65,15 @@ static int64_t draw_first(int64_t count)
     return (int64_t)(pf_random_u64(&random) % (uint64_t)count);
 }
 
+/* Asked before anything is opened and hashed, as a process that waits asks every second. */
+static bool is_taken(const char *output, int64_t number, int64_t count)
+{
+    char *path = pf_parts_path(output, (PfShard){number, count}, NULL);
+    bool is_taken = path && pf_journal_is_locked(path);
+    free(path);
+    return is_taken;
+}
+
 /* One turn: every shard that is not finished, and that nobody else is writing, is extracted.
  * *finished: how many were. */
 static int take_turn(Claims *claims, const PfExtractOptions *options, const char *command,
@@ -75,6 +84,7 @@ static int take_turn(Claims *claims, const PfExtractOptions *options, const char
         const int64_t at = (claims->first + i) % claims->count;
         if (claims->finished[at]) continue;
         PfError failure = {0};
+        if (is_taken(options->output, at + 1, claims->count)) continue;
         if (!run_shard(options, (PfShard){at + 1, claims->count}, command, interrupted, &failure)) {
             claims->finished[at] = true;
             ++*finished;

@@ -46,7 +46,7 @@ extract/backbone: common/base common/thread common/file common/arch common/weigh
 extract/pipeline: common/base common/thread common/arch common/cache common/backbone extract/image extract/dataset extract/backbone
 extract/plan: common/base common/thread common/file common/cache/codec common/cache common/cache/journal extract/image extract/dataset extract/backbone extract/pipeline
 extract/shard: common/base common/ranks extract/dataset
-extract/merge: common/base common/thread common/file common/cache extract/dataset extract/plan
+extract/merge: common/base common/thread common/file common/cache common/cache/journal extract/dataset extract/plan
 extract/verify: common/base common/thread common/file common/cache common/onnx common/backbone extract/image extract/dataset extract/backbone extract/pipeline extract/plan
 train/kernels: common/base common/simd common/thread common/cache
 train/metrics: common/base common/thread

@@ -256,7 +256,8 @@ static bool is_tap(const PfHdf5Tap *stored)
     }
     if (stored->row_elements != elements) return false;
     return !stored->is_direct ||
-           (stored->chunk_rows > 0 && stored->chunk_rows <= UINT32_MAX &&
+           (stored->chunk_rows > 0 &&
+            stored->chunk_rows <= (int64_t)(UINT32_MAX / pf_hdf5_tap_row_bytes(stored)) &&
             stored->format.raw_bytes ==
                 (size_t)stored->chunk_rows * pf_hdf5_tap_row_bytes(stored) &&
             stored->format.element_bytes > 0 && stored->format.compression <= PF_COMPRESS_ZSTD);

@@ -220,8 +220,7 @@ static int check_owner(int fd, const char *path, PfError *err)
                    path);
 }
 
-/* The locked file, or -1. */
-static int open_locked(const char *path, PfError *err)
+int pf_record_file_open_locked(const char *path, PfError *err)
 {
     for (;;) {
         int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW, 0666);
@@ -232,6 +231,15 @@ static int open_locked(const char *path, PfError *err)
         close(fd);
         if (failed) return -1;
     }
+}
+
+bool pf_record_file_is_locked(const char *path)
+{
+    int fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
+    if (fd < 0) return false;
+    bool is_locked = pf_atomic_file_lock(fd) == PF_LOCK_HELD;
+    close(fd);
+    return is_locked;
 }
 
 /* ---- opening and closing ---- */
@@ -268,7 +276,7 @@ int pf_record_file_open(const char *path, PfRecordVisitor *visit, void *context,
     if (!file) return -1;
     file->fd = -1;
     if (!(file->path = pf_strdup(path, err)) || !(file->hash = new_hash(err)) ||
-        (file->fd = open_locked(path, err)) < 0 ||
+        (file->fd = pf_record_file_open_locked(path, err)) < 0 ||
         read_existing(file, visit, context, dropped_bytes, err)) {
         pf_record_file_close(&file);
         return -1;

@@ -7,6 +7,7 @@
 #ifndef PF_COMMON_FILE_RECORD_FILE_H
 #define PF_COMMON_FILE_RECORD_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,6 +36,11 @@ int pf_record_file_open(const char *path, PfRecordVisitor *visit, void *context,
  * the same time. *exists: whether there is a file at all. */
 int pf_record_file_scan(const char *path, PfRecordVisitor *visit, void *context, int *exists,
                         PfError *err);
+/* Creates path, or opens it, and takes the lock, without a look at what is in it. The descriptor,
+ * which the caller closes; -1 as above. */
+int pf_record_file_open_locked(const char *path, PfError *err);
+/* Whether another open file has the lock of the one at path. */
+bool pf_record_file_is_locked(const char *path);
 /* Closes and unlocks; the file stays. */
 void pf_record_file_close(PfRecordFile **file);
 /* Deletes the file, then closes it. */

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
@@ -12,6 +13,7 @@
 #include "common/base/printable.h"
 #include "common/base/size_text.h"
 #include "common/cache/build.h"
+#include "common/cache/journal/journal.h"
 #include "common/cache/split.h"
 #include "common/file/atomic_file.h"
 #include "common/file/path.h"
@@ -23,6 +25,7 @@
 
 /* Says in the provenance that the file can be made again from others. */
 #define MERGED_KEY "merged"
+#define MOST_KEYS 1000 /* of a provenance */
 
 typedef struct Merge {
     const PfMergeOptions *options;
@@ -46,6 +49,7 @@ typedef struct Merge {
     int reject_input;               /* the same of rejects */
     char path[PF_ROW_NAME_SIZE];    /* of a row whose input names none */
     double started;                 /* pf_clock_seconds */
+    PfJournalLock lock;             /* of the output: no extraction writes it meanwhile */
     PfProgress progress;
 } Merge;
 
@@ -81,7 +85,10 @@ static int check_output(Merge *run, PfError *err)
 {
     const char *path = run->options->output;
     PfCache *cache;
-    if (pf_merge_check_output(&run->inputs, path, err) || pf_atomic_file_check(path, err))
+    struct stat status;
+    bool is_file = stat(path, &status) || S_ISREG(status.st_mode);
+    if (pf_merge_check_output(&run->inputs, path, err) || pf_atomic_file_check(path, err) ||
+        (is_file && pf_journal_lock(path, &run->lock, err)))
         return -1;
     if (run->options->force || access(path, F_OK)) return 0;
     if (pf_cache_open(path, &cache, err)) return -1;
@@ -133,7 +140,7 @@ static void drop_own(cJSON *object)
 {
     static const char *const own[] = {
         "permafrost",   "created",      "command",           "shard",    "scheduler",
-        "dataset_rows", PF_LISTING_KEY, PF_RUNTIME_ROWS_KEY, MERGED_KEY,
+        "dataset_rows", PF_LISTING_KEY, PF_RUNTIME_ROWS_KEY, MERGED_KEY, PF_CACHE_CONTENT_KEY,
     };
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
         cJSON_DeleteItemFromObjectCaseSensitive(object, own[i]);
@@ -143,8 +150,12 @@ static void drop_own(cJSON *object)
  * paths. */
 static int note_provenance(Merge *run, const PfCache *cache, PfError *err)
 {
-    if (run->common && keep_common(run->common, cache, err)) return -1;
     if (!run->common && !(run->common = read_provenance(cache, err))) return -1;
+    if (cJSON_GetArraySize(run->common) > MOST_KEYS)
+        return pf_fail(err, PF_EXIT_FAILED,
+                       "'%s': its provenance has %d entries, and what is merged has %d at most",
+                       pf_cache_path(cache), cJSON_GetArraySize(run->common), MOST_KEYS);
+    if (keep_common(run->common, cache, err)) return -1;
     run->any_by_path |= pf_split_is_by_path(pf_cache_provenance(cache));
     add_runtime_rows(run->runtime_rows, cache);
     return 0;
@@ -470,6 +481,7 @@ int pf_merge_run(const PfMergeOptions *options, const char *command,
 {
     Merge run = {.options = options, .command = command, .started = pf_clock_seconds()};
     int failed = merge(&run, interrupted, err);
+    pf_journal_unlock(&run.lock);
     pf_merge_targets_free(&run.targets);
     pf_merge_duplicates_free(&run.duplicates);
     pf_merge_sources_free(&run.virtual_sources);

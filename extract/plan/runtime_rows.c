@@ -13,6 +13,7 @@
 #define RUNTIMES "runtimes"
 /* A list that is longer was not written here, and would take long to go through. */
 #define LISTED_MAX 1000
+#define TEXTS_MAX 1000 /* of all entries of a tap together */
 
 /* ---- entries: {"rows", "runtimes"} ---- */
 
@@ -96,13 +97,15 @@ static bool is_list_of_texts(const cJSON *list)
 static bool are_of(const cJSON *entries, int64_t rows)
 {
     double sum = 0;
+    int texts = 0;
     const cJSON *entry;
     if (!cJSON_IsArray(entries) || cJSON_GetArraySize(entries) > LISTED_MAX) return false;
     cJSON_ArrayForEach(entry, entries)
     {
         double count = rows_of(entry);
         if (!(count >= 1 && count <= (double)rows && count == (double)(int64_t)count) ||
-            !is_list_of_texts(runtimes_of(entry)))
+            !is_list_of_texts(runtimes_of(entry)) ||
+            (texts += cJSON_GetArraySize(runtimes_of(entry))) > TEXTS_MAX)
             return false;
         sum += count;
     }

@@ -76,6 +76,21 @@ for cache in mine numbers labels both nothing; do
 done
 expect 1 train mine.h5 --finetune layer4
 stderr_has 'does not say which network'
+# Much that is said of where rows are from takes no time.
+"$PYTHON" - << 'END'
+import json, shutil
+import h5py
+for name, provenance in {
+        "keys": {str(i): i for i in range(300000)},
+        "runtimes": {"runtime_rows": {"x": [{"rows": 1, "runtimes": [f"r{j}" for j in range(900)] + [f"own{i}"]} for i in range(100)]}}}.items():
+    shutil.copy("mine.h5", name + ".h5")
+    with h5py.File(name + ".h5", "a") as f:
+        tap, = f["features"]
+        f.attrs["provenance"] = json.dumps(provenance).replace('"x"', json.dumps(tap))
+END
+cp keys.h5 others.h5
+expect 1 timeout 60 extract --merge no.h5 keys.h5 others.h5; stderr_has 'its provenance has 300000 entries'
+expect 0 timeout 60 extract --info runtimes.h5
 mkdir -p photos/cat && printf 'P5 2 2 255\n1234' > photos/cat/a.pgm
 fake_backbone
 expect 4 extract_fake photos -o mine.h5

@@ -184,6 +184,8 @@ pid=$!
 while [ "$(wc -l < slow.images)" -lt 3 ]; do sleep 0.05; done
 expect 75 extract_fake photos -o slow.h5
 stderr_has 'another extract is writing'
+expect 75 extract --merge slow.h5 a.h5
+stderr_has 'another extract is writing'
 kill -TERM $pid
 wait $pid || code=$?
 cp slow.err stderr
@@ -194,6 +196,25 @@ expect 0 extract_fake photos -o slow.h5
 stderr_has 'resuming: '
 expect 0 extract_fake photos -o fresh.h5 --force
 same_cache slow.h5 fresh.h5
+
+# Another file that is put in the output's place meanwhile is left alone, and so is the journal.
+: > swap.images
+env FAKE_BACKBONE_MS=100 FAKE_BACKBONE_LOG="$WORK/swap.images" extract photos -o swap.h5 --backbone ./net.pt \
+  --resize 20 --crop 16 --batch 2 > swap.out 2> swap.err &
+pid=$!; code=0; command='extract, and cp'
+while [ "$(wc -l < swap.images)" -lt 3 ]; do sleep 0.05; done
+cp a.h5 swap.h5
+wait $pid || code=$?
+cp swap.err stderr
+checks=$((checks + 1)); [ "$code" -eq 1 ] || failed 'expected exit code 1'
+stderr_has "'swap.h5' was replaced by another file while this run worked"
+cmp -s a.h5 swap.h5 || failed 'it was written over'
+exists swap.h5.journal
+rm swap.h5
+expect 0 extract_fake photos -o swap.h5; stderr_has 'resuming: '; saw 0
+same_cache swap.h5 fresh.h5
+# A merge leaves no lock behind.
+expect 0 extract --merge merged.h5 a.h5; absent merged.h5.journal
 
 # One record of a CIFAR file: the others' bytes are the same.
 mkdir cifar
@@ -226,6 +247,10 @@ for round in 1 2; do
   expect 0 predict touched.safetensors touched.h5 --evaluate
   stderr_lacks 'has changed since'
 done
+cp touched.h5 copy.h5
+expect 0 extract --info touched.h5; stdout_has 'provenance  content'
+expect 0 extract --merge twice.h5 touched.h5 copy.h5
+expect 0 extract --info twice.h5; stdout_lacks 'provenance  content'
 cp "$(spare boat 20)" touched/train/cat/new.jpg
 expect 0 extract_fake touched -o touched.h5
 expect 0 predict touched.safetensors touched.h5 --evaluate

@@ -40,6 +40,8 @@ expect 2 extract_fake photos -o all.h5 --shard-base 1; stderr_has '--shard-base 
 expect 2 extract_fake photos -o all.h5 --shard auto/0
 expect 2 extract_fake photos -o all.h5 --shard any/2 --json x.json; stderr_has 'there are several'
 expect 2 extract_fake photos -o all.h5 --shard any/2 --dry-run
+expect 2 extract_fake photos -o all.h5 --shard any/2 --force; stderr_has 'every process would make every shard anew'
+expect 2 extract_fake photos -o all.h5 --shard any/2 --contact-sheet x.html; stderr_has 'there are several'
 expect 0 env RANK=1 WORLD_SIZE=2 extract photos -o dry.h5 --shard auto/2 --dry-run --backbone ./net.pt --resize 20 --crop 16
 absent dry.h5.parts
 
@@ -53,6 +55,8 @@ sleep 0.3; kill -9 "$worker1" 2> /dev/null || :; wait "$worker1" 2> /dev/null ||
 wait "$worker2" || { cat any2.log; exit 1; }
 wait "$worker3" || { cat any3.log; exit 1; }
 grep -q 'any.h5.parts: all 6 shards are done' any2.log any3.log
+# Who waits looks at the locks, not at the dataset.
+[ "$(cat any2.log any3.log | grep -c 'class folders')" -le 12 ] || failed 'busy shards are opened'
 expect 0 extract --missing any.h5.parts; stdout_empty
 expect 0 extract --merge merged3.h5 any.h5.parts
 same_cache single.h5 merged3.h5

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/base/clock.h"
 #include "common/base/memory.h"
@@ -103,6 +104,34 @@ int pf_journal_open(const PfJournalConfig *config, PfJournal **out, const char *
     *identity = journal->index.identity;
     *out = journal;
     return 0;
+}
+
+int pf_journal_lock(const char *output, PfJournalLock *out, PfError *err)
+{
+    *out = (PfJournalLock){.fd = -1};
+    if (!(out->path = pf_journal_path(output, err))) return -1;
+    if ((out->fd = pf_record_file_open_locked(out->path, err)) >= 0) return 0;
+    free(out->path);
+    out->path = NULL;
+    return -1;
+}
+
+void pf_journal_unlock(PfJournalLock *lock)
+{
+    struct stat status;
+    if (!lock->path) return;
+    if (!fstat(lock->fd, &status) && !status.st_size) unlink(lock->path);
+    close(lock->fd);
+    free(lock->path);
+    lock->path = NULL;
+}
+
+bool pf_journal_is_locked(const char *output)
+{
+    char *path = pf_journal_path(output, NULL);
+    bool is_locked = path && pf_record_file_is_locked(path);
+    free(path);
+    return is_locked;
 }
 
 int pf_journal_peek(const char *output, PfJournal **out, const char **identity, PfError *err)

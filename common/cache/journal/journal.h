@@ -6,6 +6,7 @@
 #ifndef PF_COMMON_CACHE_JOURNAL_JOURNAL_H
 #define PF_COMMON_CACHE_JOURNAL_JOURNAL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/cache/build.h"
@@ -48,6 +49,18 @@ void pf_journal_begun_with(const char *output, char **identity);
 void pf_journal_close(PfJournal **journal);
 /* Deletes the file: its rows are in a finished cache, or not wanted (--force). */
 int pf_journal_remove(PfJournal **journal, PfError *err);
+/* For who writes the output but no journal: the lock alone, whether or not there is a journal,
+ * which is neither read nor changed. */
+typedef struct PfJournalLock {
+    char *path; /* NULL: not taken */
+    int fd;
+} PfJournalLock;
+int pf_journal_lock(const char *output, PfJournalLock *out, PfError *err);
+/* A file that was there for its lock only goes. */
+void pf_journal_unlock(PfJournalLock *lock);
+/* Whether somebody is writing the output now. */
+bool pf_journal_is_locked(const char *output);
+
 /* Bytes behind the last sync that opening dropped: an end that is damaged, or was not finished. */
 int64_t pf_journal_dropped_bytes(const PfJournal *journal);
 
