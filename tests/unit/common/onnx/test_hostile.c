@@ -385,13 +385,13 @@ START_TEST(masks_are_not_looked_for_among_all_tensors)
     clock_t start = clock();
     put_chain(&graph, "Add", "%s one", 4000, 2000);
     check_network(&graph, NULL);
-    ck_assert_double_lt((double)(clock() - start) / CLOCKS_PER_SEC, 10);
+    ck_assert_double_lt((double)(clock() - start) / CLOCKS_PER_SEC, 15);
     start = clock();
     put_chain(&graph, "Reshape", "%s shape%d", 4000, 2000);
     put_tensor(&graph, "shape0", INT64, four, 1, shapes[1], sizeof shapes[1]);
     put_tensor(&graph, "shape1", INT64, four, 1, shapes[0], sizeof shapes[0]);
     check_network(&graph, NULL);
-    ck_assert_double_lt((double)(clock() - start) / CLOCKS_PER_SEC, 10);
+    ck_assert_double_lt((double)(clock() - start) / CLOCKS_PER_SEC, 15);
 }
 END_TEST
 
@@ -419,7 +419,7 @@ START_TEST(looks_at_constants_are_taken_from_the_budget)
     uint8_t *bytes = end_model(&graph, &size);
     ck_assert_msg(!pf_onnx_open_bytes("x.onnx", bytes, size, &onnx, &err), "%s", err.message);
     ck_assert_msg(!pf_onnx_build(onnx, 256, &err), "%s", err.message);
-    ck_assert_double_lt((double)(clock() - start) / CLOCKS_PER_SEC, 4);
+    ck_assert_double_lt((double)(clock() - start) / CLOCKS_PER_SEC, 12);
     pf_onnx_free(&onnx);
     free(bytes);
 }
