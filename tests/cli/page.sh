@@ -84,6 +84,9 @@ grep -qE 'The [0-9]+ val images chose the temperature; the [0-9]+ test images ar
 grep -qE 'each half of these [0-9]+ images was scaled by that of the other half' train.html ||
   failed 'the page does not say that halves chose the temperature for each other'
 
+expect 0 make_cache unknown.h5 numbers unknown val
+expect 0 inspect unknown.h5 -o unknown.html
+
 # A manifest with absolute paths: its images are found.
 { printf 'path,label,age\n'
   for class in boat cat tree; do
