@@ -276,8 +276,8 @@ static int find_odd_images(Search *search, PfError *err)
         return 0;
     }
     pf_progress_start(&search->progress, "images read", search->rows->count);
-    int failed =
-        pf_pixels_find(search->rows, search->options->images, on_progress, search, out, err);
+    int failed = pf_pixels_find(search->rows, search->options->images, search->options->max_pixels,
+                                on_progress, search, out, err);
     pf_progress_end(&search->progress);
     hide_place(search, &out->status);
     return failed;
