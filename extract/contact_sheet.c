@@ -38,8 +38,8 @@ typedef struct Sheet {
 
 static int take_crop(const Sheet *sheet, PfPageTile *tile, PfError *err)
 {
-    PfSampleBytes pixels = {
-        .data = sheet->crop, .width = sheet->preprocess->crop, .height = sheet->preprocess->crop};
+    PfImage pixels = {
+        .pixels = sheet->crop, .width = sheet->preprocess->crop, .height = sheet->preprocess->crop};
     return pf_thumbnail_encode(&pixels, SIDE, &tile->jpeg, &tile->size, err);
 }
 

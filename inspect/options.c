@@ -10,6 +10,7 @@
 #include "common/base/size_text.h"
 #include "common/thread/processors.h"
 #include "extract/backbone/device_list.h"
+#include "extract/image/image.h"
 
 #define FIELD(name) offsetof(PfInspectOptions, name)
 
@@ -114,6 +115,9 @@ static const PfOption table[] = {
      .help = "a page that shows it all: mistakes, findings, a map; one file, for any browser"},
     {.name = "images", .kind = PF_OPTION_TEXT, .offset = FIELD(images), .argument = "DATASET",
      .help = "where the images are now, if not where extract found them"},
+    {.name = "max-pixels", .kind = PF_OPTION_LONG, .offset = FIELD(max_pixels), .argument = "N",
+     .minimum = 1, .maximum = PF_IMAGE_MOST_PIXELS,
+     .help = "read images of up to N pixels, as of extract"},
     {.name = "no-thumbnails", .kind = PF_OPTION_FLAG, .offset = FIELD(no_thumbnails),
      .help = "no pictures on the page"},
     {.name = "no-map", .kind = PF_OPTION_FLAG, .offset = FIELD(no_map), .help = "no map on the page"},
@@ -199,6 +203,8 @@ static int check_companions(const PfInspectOptions *options, PfError *err)
                        options->network.backbone ? "backbone" : "weights");
     if (options->images && !options->output && !options->pixels)
         return pf_fail(err, PF_EXIT_USAGE, "--images goes with -o or --pixels");
+    if (options->max_pixels && !options->output && !options->pixels)
+        return pf_fail(err, PF_EXIT_USAGE, "--max-pixels goes with -o or --pixels");
     if (options->json && options->csv && !strcmp(options->json, "-") && !strcmp(options->csv, "-"))
         return pf_fail(err, PF_EXIT_USAGE, "--json - and --csv - would mix on standard output");
     return 0;

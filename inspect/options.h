@@ -37,6 +37,7 @@ typedef struct PfInspectOptions {
     const char *output;        /* the page; NULL: none */
     const char *export_folder; /* NULL: none */
     const char *images;        /* where the dataset is now; NULL: where it was */
+    long long max_pixels;      /* of an image that is read; 0: the usual limits, see image.h */
     int no_thumbnails, no_map;
     int csv_safe, anonymous;
     int most; /* entries of a list that the terminal shows */

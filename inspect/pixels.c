@@ -44,9 +44,8 @@ static int measure(Reading *reading, int64_t row, PfSampleBytes *bytes, PfImage 
         PfImage raw = {.width = bytes->width, .height = bytes->height, .pixels = bytes->data};
         return measure_image(reading, row, &raw, &err);
     }
-    return pf_image_decode_reduced(bytes->data, bytes->size_bytes, 2 * PF_IMAGE_STATISTICS_SIDE,
-                                   image, &err) ||
-                   pf_image_turn(image, &err) || measure_image(reading, row, image, &err)
+    return pf_images_decode(reading->images, bytes, PF_IMAGE_STATISTICS_SIDE, image, &err) ||
+                   measure_image(reading, row, image, &err)
                ? -1
                : 0;
 }
@@ -77,7 +76,7 @@ static int read_all(Reading *reading, void (*progress)(void *, int64_t, int64_t)
     return 0;
 }
 
-int pf_pixels_find(const PfRows *rows, const char *root,
+int pf_pixels_find(const PfRows *rows, const char *root, int64_t max_pixels,
                    void (*progress)(void *context, int64_t done, int64_t total), void *context,
                    PfOddImages *out, PfError *err)
 {
@@ -88,6 +87,7 @@ int pf_pixels_find(const PfRows *rows, const char *root,
         pf_format(out->status.reason, sizeof out->status.reason, "%" PF_SENTENCE, why.message);
         return 0;
     }
+    pf_images_set_max_pixels(images, max_pixels);
     out->statistics = pf_calloc((size_t)rows->count * PF_PIXEL_STATISTICS, sizeof(float), err);
     out->perceptual_hashes = pf_calloc((size_t)rows->count, sizeof *out->perceptual_hashes, err);
     int failed = !out->statistics || !out->perceptual_hashes;

@@ -34,6 +34,7 @@ int pf_report_write(const PfInspectOptions *options, const PfRows *rows, const P
 {
     PfCachePage page;
     PfCachePageConfig config = {.images = options->images,
+                                .max_pixels = options->max_pixels,
                                 .no_thumbnails = options->no_thumbnails || !options->output,
                                 .anonymous = options->anonymous,
                                 .threads = options->threads,

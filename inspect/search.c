@@ -257,6 +257,14 @@ static int find_by_neighbours(Search *search, PfError *err)
                : 0;
 }
 
+/* Where the images are not, in words that may be sent on; the terminal has the whole sentence. */
+static void hide_place(const Search *search, PfFindingStatus *status)
+{
+    if (!search->options->anonymous || !*status->reason) return;
+    pf_warn("pixels: not looked for, as %" PF_SENTENCE, status->reason);
+    skip(status, "the images are not where they were");
+}
+
 static int find_odd_images(Search *search, PfError *err)
 {
     PfOddImages *out = &search->findings->odd;
@@ -268,9 +276,10 @@ static int find_odd_images(Search *search, PfError *err)
         return 0;
     }
     pf_progress_start(&search->progress, "images read", search->rows->count);
-    int failed =
-        pf_pixels_find(search->rows, search->options->images, on_progress, search, out, err);
+    int failed = pf_pixels_find(search->rows, search->options->images, search->options->max_pixels,
+                                on_progress, search, out, err);
     pf_progress_end(&search->progress);
+    hide_place(search, &out->status);
     return failed;
 }
 

@@ -113,8 +113,8 @@ void pf_words_begin(FILE *stream, const PfInspectOptions *options, const PfRows 
     int64_t splits[PF_SPLIT_COUNT] = {0};
     for (int64_t i = 0; i < rows->count; i++) splits[rows->splits[i]]++;
     say(&words, "%s: %lld image%s (%lld train, %lld val, %lld test), %lld features of tap '%s'%s",
-        pf_cache_path(rows->cache), (long long)rows->count, plural(rows->count),
-        (long long)splits[PF_SPLIT_TRAIN], (long long)splits[PF_SPLIT_VAL],
+        options->anonymous ? "the cache" : pf_cache_path(rows->cache), (long long)rows->count,
+        plural(rows->count), (long long)splits[PF_SPLIT_TRAIN], (long long)splits[PF_SPLIT_VAL],
         (long long)splits[PF_SPLIT_TEST], (long long)rows->features,
         pf_cache_tap(rows->cache, rows->tap)->name,
         rows->x ? "" : ", read from the cache again and again, as memory is short");
@@ -392,9 +392,11 @@ static void tell_models(const Words *words, const PfModelComparison *found)
         found->may_be_learned ? " (a model may have learned from some of them)" : "");
     for (int m = 0; m < found->model_count; m++) {
         const PfComparedModel *model = &found->models[m];
+        char number[32];
+        snprintf(number, sizeof number, "model %d", m + 1);
         say(words, "  %d  accuracy %.4f (95 %%: %.4f to %.4f), log loss %.4f  %s", m + 1,
             model->accuracy, model->interval.low, model->interval.high, model->log_loss,
-            model->path);
+            words->options->anonymous ? number : model->path);
     }
     for (int p = 0; p < found->pair_count; p++) {
         const PfComparedPair *pair = &found->pairs[p];
@@ -411,7 +413,8 @@ static void tell_near(const Words *words, const PfNearImages *found)
 {
     char name[PF_ROW_NAME_SIZE];
     if (!found->status.done) return;
-    pf_print(words->stream, "Nearest to %s:\n", found->image);
+    pf_print(words->stream, "Nearest to %s:\n",
+             words->options->anonymous ? "the given one" : found->image);
     for (int64_t i = 0; i < found->count; i++) {
         int32_t row = found->images[i].row;
         pf_print(words->stream, "  %.4f  %s%s%s\n", (double)found->images[i].similarity,

@@ -388,7 +388,8 @@ static int predict_images(Prediction *run, const volatile sig_atomic_t *interrup
     if (!run->options->report) return 0;
     if (run->report_failed)
         return pf_fail(err, PF_EXIT_FAILED, "%" PF_SENTENCE, run->report_error.message);
-    return pf_prediction_report_write(&run->report, run->options, run->scorer, run->dataset, err);
+    return pf_prediction_report_write(&run->report, run->options, run->scorer, run->dataset,
+                                      &run->plan->preprocess, err);
 }
 
 /* ---- the rows of a cache ---- */

@@ -191,8 +191,8 @@ static void free_targets(PfPageTarget *targets, int count)
 }
 
 static int write_page(const PfPredictionReport *report, const PfPredictOptions *options,
-                      const PfScorer *scorer, const PfDataset *dataset, PfPageData *data,
-                      PfError *err)
+                      const PfScorer *scorer, const PfDataset *dataset,
+                      const PfPreprocess *preprocess, PfPageData *data, PfError *err)
 {
     const char *model = options->network.model, *slash = strrchr(model, '/');
     pf_page_add_fact(data, "images", "%lld", (long long)report->count);
@@ -202,6 +202,10 @@ static int write_page(const PfPredictionReport *report, const PfPredictOptions *
     if (!options->no_thumbnails &&
         pf_images_of_samples(dataset, report->samples, data->rows, &data->images, err))
         return -1;
+    if (data->images) {
+        pf_images_set_preprocess(data->images, preprocess);
+        pf_images_set_max_pixels(data->images, options->max_pixels);
+    }
     pf_page_prepare(data);
     int failed = pf_page_write(options->report, data, err);
     pf_images_close(&data->images);
@@ -209,7 +213,8 @@ static int write_page(const PfPredictionReport *report, const PfPredictOptions *
 }
 
 int pf_prediction_report_write(const PfPredictionReport *report, const PfPredictOptions *options,
-                               const PfScorer *scorer, const PfDataset *dataset, PfError *err)
+                               const PfScorer *scorer, const PfDataset *dataset,
+                               const PfPreprocess *preprocess, PfError *err)
 {
     size_t count = (size_t)pf_min(report->count, MOST_TILES) + 1;
     PfPageTile *tiles = pf_calloc(count, sizeof *tiles, err);
@@ -237,7 +242,7 @@ int pf_prediction_report_write(const PfPredictionReport *report, const PfPredict
         gallery.count = fill_tiles(report, scorer, tiles, captions, answers);
         if (gallery.count < report->count)
             gallery.note = "The least sure ones first; the surer ones are left out.";
-        failed = write_page(report, options, scorer, dataset, &data, err);
+        failed = write_page(report, options, scorer, dataset, preprocess, &data, err);
     }
     free(tiles);
     free(captions);

@@ -35,9 +35,10 @@ typedef struct PfReportedRow {
 
 int pf_prediction_report_add(PfPredictionReport *report, const PfScorer *scorer,
                              const PfReportedRow *row, PfError *err);
-/* dataset: that the images are of. */
+/* dataset: that the images are of, decoded by preprocess. */
 int pf_prediction_report_write(const PfPredictionReport *report, const PfPredictOptions *options,
-                               const PfScorer *scorer, const PfDataset *dataset, PfError *err);
+                               const PfScorer *scorer, const PfDataset *dataset,
+                               const PfPreprocess *preprocess, PfError *err);
 void pf_prediction_report_free(PfPredictionReport *report);
 
 /* Of a cache, what is true of its rows as well; where it has the features of the model's tap, the

@@ -61,7 +61,7 @@ inspect/rows: common/base common/thread common/cache train/features train/kernel
 inspect/neighbours: common/base common/thread train/kernels inspect/rows
 inspect/findings: common/base common/thread common/cache train/kernels train/metrics train/features train/head train/fit inspect/rows inspect/neighbours
 inspect/projection: common/base common/thread train/kernels
-inspect/images: common/base common/thread common/cache extract/image/formats extract/image extract/dataset
+inspect/images: common/base common/thread common/model common/cache extract/image/formats extract/image extract/dataset
 inspect/page: common/base common/file common/cache train/kernels train/metrics inspect/rows inspect/findings inspect/projection inspect/images
 extract: common/base common/manual common/simd common/thread common/file common/arch common/weights common/fetch common/cache common/onnx common/backbone extract/image extract/dataset extract/backbone extract/pipeline extract/plan extract/shard extract/merge extract/verify inspect/images inspect/page
 inspect/export: common/base common/cache common/file inspect/rows inspect/neighbours inspect/page

@@ -104,7 +104,8 @@ static int measure_point(Course *course, int seeds, uint64_t seed, PfFewShotPoin
         point->low = fmin(point->low, accuracy);
         point->high = fmax(point->high, accuracy);
     }
-    point->mean = sum / seeds;
+    /* Equal accuracies have a mean that is rounded to a number beside them. */
+    point->mean = fmin(point->high, fmax(point->low, sum / seeds));
     double variance = squares / seeds - point->mean * point->mean;
     point->deviation = seeds > 1 && variance > 0 ? sqrt(variance * seeds / (seeds - 1)) : 0;
     return 0;

@@ -10,6 +10,7 @@
 #include "common/base/digest.h"
 #include "common/base/json.h"
 #include "common/base/memory.h"
+#include "common/model/preprocess_json.h"
 
 struct PfImages {
     const PfDataset *dataset;
@@ -17,7 +18,18 @@ struct PfImages {
     int64_t rows;
     int64_t *samples; /* (rows) -1: not in the dataset; NULL: sample i is row i */
     uint8_t (*digests)[PF_DIGEST_SIZE];
+    PfPreprocess preprocess;
+    int64_t max_pixels;
 };
+
+static PfImages *new_images(int64_t rows, PfError *err)
+{
+    PfImages *images = pf_calloc(1, sizeof *images, err);
+    if (!images) return NULL;
+    images->rows = rows;
+    images->preprocess.exif = 1;
+    return images;
+}
 
 /* ---- a folder of files ---- */
 
@@ -102,10 +114,9 @@ static int open_dataset(PfImages *images, const char *root, const char *const *p
 int pf_images_of_dataset(const PfDataset *dataset, const char *const *paths, int64_t rows,
                          PfImages **out, PfError *err)
 {
-    PfImages *images = *out = pf_calloc(1, sizeof *images, err);
+    PfImages *images = *out = new_images(rows, err);
     if (!images) return -1;
     images->dataset = dataset;
-    images->rows = rows;
     if (!find_samples(images, paths, err)) return 0;
     pf_images_close(out);
     return -1;
@@ -114,10 +125,9 @@ int pf_images_of_dataset(const PfDataset *dataset, const char *const *paths, int
 int pf_images_of_samples(const PfDataset *dataset, const int64_t *samples, int64_t rows,
                          PfImages **out, PfError *err)
 {
-    PfImages *images = *out = pf_calloc(1, sizeof *images, err);
+    PfImages *images = *out = new_images(rows, err);
     if (!images) return -1;
     images->dataset = dataset;
-    images->rows = rows;
     images->samples = pf_calloc((size_t)rows + 1, sizeof *images->samples, err);
     if (images->samples) {
         memcpy(images->samples, samples, (size_t)rows * sizeof *samples);
@@ -142,12 +152,23 @@ static int open_root(PfImages *images, const char *root, const char *const *path
     return pf_fail(err, PF_EXIT_FAILED, "'%s' has none of the cache's images", root);
 }
 
+/* As the features were computed; a cache that does not say it leaves all as it was. */
+static void read_preprocess(PfImages *images, const PfCache *cache)
+{
+    PfPreprocess found;
+    cJSON *identity = pf_json_read(pf_cache_identity(cache));
+    if (!pf_preprocess_json_read(cJSON_GetObjectItemCaseSensitive(identity, "preprocess"), &found,
+                                 NULL))
+        images->preprocess = found;
+    cJSON_Delete(identity);
+}
+
 int pf_images_open(PfCache *cache, const char *root, PfImages **out, PfError *err)
 {
     const char *const *paths;
-    PfImages *images = *out = pf_calloc(1, sizeof *images, err);
+    PfImages *images = *out = new_images(pf_cache_row_count(cache), err);
     if (!images) return -1;
-    images->rows = pf_cache_row_count(cache);
+    read_preprocess(images, cache);
     cJSON *provenance = cJSON_Parse(pf_cache_provenance(cache));
     if (!root) root = pf_json_member_text(provenance, "dataset");
     int failed = !pf_cache_has_paths(cache) ? pf_fail(err, PF_EXIT_FAILED, "the cache has no paths")
@@ -183,4 +204,27 @@ int pf_images_read(const PfImages *images, int64_t row, PfSampleBytes *bytes, Pf
         memcmp(images->digests[row], none, sizeof none))
         return pf_fail(err, PF_EXIT_BAD_IMAGES, "has changed since its features were computed");
     return 0;
+}
+
+/* ---- pixels ---- */
+
+void pf_images_set_preprocess(PfImages *images, const PfPreprocess *preprocess)
+{
+    images->preprocess = *preprocess;
+}
+
+void pf_images_set_max_pixels(PfImages *images, int64_t max_pixels)
+{
+    images->max_pixels = max_pixels;
+}
+
+int pf_images_decode(const PfImages *images, const PfSampleBytes *bytes, int side, PfImage *image,
+                     PfError *err)
+{
+    PfPreprocess settings = images->preprocess;
+    settings.fast_decode = 1;
+    settings.squash = 0;
+    settings.resize = side;
+    image->limits.max_pixels = images->max_pixels;
+    return pf_preprocess_decode(bytes->data, bytes->size_bytes, &settings, image, err);
 }

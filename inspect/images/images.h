@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "extract/dataset/dataset.h"
+#include "extract/image/preprocess.h"
 #include "permafrost/feature_cache.h"
 
 typedef struct PfImages PfImages;
@@ -22,9 +23,21 @@ int pf_images_of_samples(const PfDataset *dataset, const int64_t *samples, int64
                          PfImages **out, PfError *err);
 void pf_images_close(PfImages **images);
 
+/* What pf_images_decode goes by. Images of a cache are decoded as its identity says without being
+ * told; where nothing is known, they are turned as their EXIF orientation says. */
+void pf_images_set_preprocess(PfImages *images, const PfPreprocess *preprocess);
+/* How large an image may be; 0: the usual limits, see image.h. */
+void pf_images_set_max_pixels(PfImages *images, int64_t max_pixels);
+
 /* Reads the bytes of a row's image; fails where it is gone or is no longer the one that the
  * features are of. Any thread. */
 int pf_images_read(const PfImages *images, int64_t row, PfSampleBytes *bytes, PfError *err);
+
+/* Decodes bytes that are not pixels as extract did for the features: turned or not, truncated or
+ * whole, over the same background. JPEGs are decoded smaller, to no less than twice this side. Any
+ * thread. */
+int pf_images_decode(const PfImages *images, const PfSampleBytes *bytes, int side, PfImage *image,
+                     PfError *err);
 
 /* ---- thumbnails ---- */
 
@@ -41,16 +54,15 @@ typedef struct PfThumbnails {
     int64_t left_out;   /* for want of room */
 } PfThumbnails;
 
-/* JPEGs of at most side x side pixels of these rows, upright, one after the other until they take
- * so many bytes. Images that are smaller stay as they are. Free with pf_thumbnails_free, on failure
+/* JPEGs of at most side x side pixels of these rows, one after the other until they take so many
+ * bytes. Images that are smaller stay as they are. Free with pf_thumbnails_free, on failure
  * too. */
 int pf_thumbnails_make(const PfImages *images, const int32_t *rows, int64_t count, int side,
                        int64_t bytes, int threads, const volatile sig_atomic_t *interrupted,
                        PfThumbnails *out, PfError *err);
 void pf_thumbnails_free(PfThumbnails *thumbnails);
 
-/* One image file, or pixels, as such a JPEG: *jpeg is malloc'ed. */
-int pf_thumbnail_encode(const PfSampleBytes *bytes, int side, uint8_t **jpeg, size_t *size,
-                        PfError *err);
+/* One image as such a JPEG: *jpeg is malloc'ed. */
+int pf_thumbnail_encode(const PfImage *image, int side, uint8_t **jpeg, size_t *size, PfError *err);
 
 #endif

@@ -13,7 +13,7 @@
 /* Made in parallel before it is seen whether there is room for them. */
 #define BLOCK_ROWS ((int64_t)512)
 
-static int shrink(const PfImage *image, int side, uint8_t **jpeg, size_t *size, PfError *err)
+int pf_thumbnail_encode(const PfImage *image, int side, uint8_t **jpeg, size_t *size, PfError *err)
 {
     int width = pf_image_columns(image), height = pf_image_rows(image), longer = width;
     if (height > longer) longer = height;
@@ -39,26 +39,25 @@ static int shrink(const PfImage *image, int side, uint8_t **jpeg, size_t *size, 
     return failed ? -1 : 0;
 }
 
-int pf_thumbnail_encode(const PfSampleBytes *bytes, int side, uint8_t **jpeg, size_t *size,
-                        PfError *err)
-{
-    PfImage image = {0};
-    if (bytes->width > 0) {
-        PfImage pixels = {.width = bytes->width, .height = bytes->height, .pixels = bytes->data};
-        return shrink(&pixels, side, jpeg, size, err);
-    }
-    int failed = pf_image_decode_reduced(bytes->data, bytes->size_bytes, 2 * side, &image, err) ||
-                 pf_image_turn(&image, err) || shrink(&image, side, jpeg, size, err);
-    pf_image_free(&image);
-    return failed ? -1 : 0;
-}
-
 typedef struct Making {
     const PfImages *images;
     PfThumbnail *items;
     int side;
     const volatile sig_atomic_t *interrupted;
 } Making;
+
+static int make_thumbnail(const Making *making, const PfSampleBytes *bytes, PfThumbnail *item)
+{
+    PfImage image = {0};
+    if (bytes->width > 0) { /* CIFAR's and others' come decoded */
+        PfImage pixels = {.width = bytes->width, .height = bytes->height, .pixels = bytes->data};
+        return pf_thumbnail_encode(&pixels, making->side, &item->jpeg, &item->size, NULL);
+    }
+    int failed = pf_images_decode(making->images, bytes, making->side, &image, NULL) ||
+                 pf_thumbnail_encode(&image, making->side, &item->jpeg, &item->size, NULL);
+    pf_image_free(&image);
+    return failed ? -1 : 0;
+}
 
 static void make_one(void *context, int64_t index)
 {
@@ -67,7 +66,7 @@ static void make_one(void *context, int64_t index)
     PfSampleBytes bytes = {0};
     if (making->interrupted && *making->interrupted) return;
     if (pf_images_read(making->images, item->row, &bytes, NULL) ||
-        pf_thumbnail_encode(&bytes, making->side, &item->jpeg, &item->size, NULL))
+        make_thumbnail(making, &bytes, item))
         item->jpeg = NULL;
     pf_sample_bytes_free(&bytes);
 }

@@ -76,6 +76,8 @@ static void find_images(PfCachePage *page, const PfCachePageConfig *config)
         snprintf(page->reason, sizeof page->reason, "%.390s",
                  config->anonymous ? "the images are not where they were" : why.message);
         pf_warn("no thumbnails: %" PF_SENTENCE, why.message);
+    } else {
+        pf_images_set_max_pixels(page->data.images, config->max_pixels);
     }
 }
 

@@ -20,6 +20,7 @@ typedef struct PfCachePage {
 
 typedef struct PfCachePageConfig {
     const char *images;    /* where the dataset is now; NULL: where it was */
+    int64_t max_pixels;    /* of an image; 0: the usual limits, see image.h */
     const uint8_t *splits; /* (rows) NULL: those of the cache */
     int no_thumbnails, anonymous;
     int threads;

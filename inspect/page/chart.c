@@ -14,6 +14,7 @@
 #define TOP 14.0
 #define BOTTOM 44.0
 #define TICKS 5
+#define MOST_TICKS 20
 /* Names that are longer are cut. On a phone letters are larger, COLUMN wide. */
 #define LABEL_COLUMNS 18
 #define COLUMN 7.8
@@ -68,6 +69,17 @@ static void end_label(FILE *stream, const char *name, int columns)
 
 /* ---- axes ---- */
 
+/* Makes room between low and high where they are equal, or as good as: at least this much on either
+ * side. */
+static void part_ends(PfChartAxis *axis, double least)
+{
+    const double size = fmax(fabs(axis->low), fabs(axis->high));
+    if (axis->high - axis->low > 1e-9 * size) return;
+    const double room = fmax(least, 1e-3 * size);
+    axis->low -= room;
+    axis->high += room;
+}
+
 PfChartAxis pf_chart_axis(const char *title, const PfChartSeries *series, int count, bool is_x)
 {
     PfChartAxis axis = {.title = title, .low = INFINITY, .high = -INFINITY};
@@ -79,7 +91,7 @@ PfChartAxis pf_chart_axis(const char *title, const PfChartSeries *series, int co
             axis.high = fmax(axis.high, value);
         }
     if (!(axis.low <= axis.high)) axis.low = 0, axis.high = 1;
-    if (axis.low == axis.high) axis.low -= 0.5, axis.high += 0.5;
+    part_ends(&axis, 0.5);
     double margin = is_x ? 0 : 0.04 * (axis.high - axis.low);
     axis.low -= margin;
     axis.high += margin;
@@ -111,6 +123,29 @@ static double tick_step(const PfChartAxis *axis)
     return power * (factor < 1.5 ? 1 : factor < 3.5 ? 2 : factor < 7.5 ? 5 : 10);
 }
 
+/* Multiples of a round step, from low to high. Numbers that are too large or too close together to
+ * be told apart end the list, so that it always has an end. */
+typedef struct Ticks {
+    double first, step;
+    int count;
+} Ticks;
+
+static double tick_at(const Ticks *ticks, int i)
+{
+    double value = ticks->first + i * ticks->step;
+    return fabs(value) < 1e-9 * ticks->step ? 0.0 : value;
+}
+
+static Ticks list_ticks(const PfChartAxis *axis)
+{
+    Ticks ticks = {.step = tick_step(axis)};
+    ticks.first = ceil(axis->low / ticks.step - 1e-9) * ticks.step;
+    while (ticks.count < MOST_TICKS &&
+           tick_at(&ticks, ticks.count) <= axis->high + 1e-9 * ticks.step)
+        ticks.count++;
+    return ticks;
+}
+
 /* A line from top to bottom, and its number below it. */
 static void put_x_tick(FILE *stream, double x, double bottom, double value)
 {
@@ -122,26 +157,24 @@ static void put_x_tick(FILE *stream, double x, double bottom, double value)
 
 static void put_x_ticks(FILE *stream, const PfChart *chart)
 {
-    double step = tick_step(&chart->x);
+    const Ticks ticks = list_ticks(&chart->x);
     for (int i = 0; i < chart->x_tick_count; i++)
         put_x_tick(stream, place_x(chart, chart->x_ticks[i]), HEIGHT - BOTTOM, chart->x_ticks[i]);
-    if (chart->x_tick_count) return;
-    for (double v = ceil(chart->x.low / step - 1e-9) * step; v <= chart->x.high + 1e-9 * step;
-         v += step)
-        put_x_tick(stream, place_x(chart, v), HEIGHT - BOTTOM, fabs(v) < 1e-9 * step ? 0.0 : v);
+    for (int i = 0; i < ticks.count && !chart->x_tick_count; i++)
+        put_x_tick(stream, place_x(chart, tick_at(&ticks, i)), HEIGHT - BOTTOM, tick_at(&ticks, i));
 }
 
 static void put_axes(FILE *stream, const PfChart *chart)
 {
     put_x_ticks(stream, chart);
-    double step = tick_step(&chart->y);
-    for (double v = ceil(chart->y.low / step - 1e-9) * step; v <= chart->y.high + 1e-9 * step;
-         v += step)
+    const Ticks ticks = list_ticks(&chart->y);
+    for (int i = 0; i < ticks.count; i++) {
+        const double value = tick_at(&ticks, i), y = place_y(chart, value);
         pf_html_print(stream,
                       "<line class=\"grid\" x1=\"%g\" y1=\"%.1f\" x2=\"%g\" y2=\"%.1f\"/>"
                       "<text class=\"tick\" x=\"%g\" y=\"%.1f\" text-anchor=\"end\">%.4g</text>",
-                      LEFT, place_y(chart, v), WIDTH - RIGHT, place_y(chart, v), LEFT - 6,
-                      place_y(chart, v) + 4, fabs(v) < 1e-9 * step ? 0.0 : v);
+                      LEFT, y, WIDTH - RIGHT, y, LEFT - 6, y + 4, value);
+    }
     pf_html_print(stream,
                   "<text class=\"axis\" x=\"%g\" y=\"%g\" text-anchor=\"middle\">%s</text>"
                   "<text class=\"axis\" transform=\"translate(13 %g) rotate(-90)\" "
@@ -326,7 +359,8 @@ static PfChartAxis intervals_axis(const char *title, const PfChartInterval *item
         axis.high = fmax(axis.high, fmax(items[i].value, items[i].high));
     }
     if (!(axis.low <= axis.high)) axis.low = 0, axis.high = 1;
-    double margin = axis.high > axis.low ? 0.05 * (axis.high - axis.low) : 0.05;
+    part_ends(&axis, 0.05);
+    double margin = 0.05 * (axis.high - axis.low);
     axis.low -= margin;
     axis.high += margin;
     return axis;
@@ -365,10 +399,11 @@ void pf_chart_intervals(FILE *stream, const char *id, const char *title, const c
     const double line = 28, left = 12 + COLUMN * LABEL_COLUMNS;
     const double room = WIDTH - left - RIGHT, bottom = TOP + line * count;
     PfChartAxis axis = intervals_axis(axis_title, items, count);
-    double step = tick_step(&axis);
+    const Ticks ticks = list_ticks(&axis);
     begin_figure(stream, id, title, "", WIDTH, bottom + BOTTOM);
-    for (double v = ceil(axis.low / step) * step; v <= axis.high; v += step)
-        put_x_tick(stream, left + room * place(&axis, v), bottom, fabs(v) < 1e-9 * step ? 0.0 : v);
+    for (int i = 0; i < ticks.count; i++)
+        put_x_tick(stream, left + room * place(&axis, tick_at(&ticks, i)), bottom,
+                   tick_at(&ticks, i));
     if (axis.low < 0 && axis.high > 0)
         pf_html_print(stream,
                       "<line class=\"pillar\" x1=\"%.1f\" y1=\"%g\" x2=\"%.1f\" y2=\"%g\"/>",

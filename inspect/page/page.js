@@ -254,7 +254,7 @@
     for (const target of data.targets) {
       if (target.kind === "class" && target !== classes)
         ways.push([shown(target.name), (i) => target.labels[i], target.names]);
-      if (target.values) ways.push(byValue(target));
+      if (target.values && target.values.some((value) => value !== null)) ways.push(byValue(target));
     }
     if (!ways.length) ways.push(["nothing", () => 0, ["image"]]);
     const colour = make("select", { id: "map-colour" }, ...ways.map((way, i) => make("option", { value: i }, way[0])));

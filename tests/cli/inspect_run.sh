@@ -326,6 +326,9 @@ expect 1 extract_fake photos -o x.h5 --exclude absent.txt
 
 expect 0 inspect photos.h5 --near photos/ant/1.ppm --near-count 2 --backbone net.pt --json near.json
 stdout_has 'Nearest to photos/ant/1.ppm:'
+expect 0 inspect photos.h5 --near photos/ant/1.ppm --backbone net.pt --anonymous
+stdout_has 'Nearest to the given one:'
+stdout_lacks photos
 expect 3 inspect photos.h5 --near leave.csv --backbone net.pt
 expect 1 inspect full.h5 --near photos/ant/1.ppm
 stderr_has 'does not say which network'

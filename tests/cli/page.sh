@@ -24,6 +24,11 @@ expect 0 train photos.h5 -o rival.safetensors --lr 1e-3 --epochs 2
 expect 0 inspect photos.h5 --model head.safetensors --model rival.safetensors -o models.html --json models.json --quiet
 expect 0 inspect photos.h5 --model head.safetensors --model rival.safetensors -o models-anonymous.html --json models-anonymous.json --anonymous --no-map --quiet
 ! grep -q rival models-anonymous.html models-anonymous.json || failed 'an anonymous page or JSON names a model'
+expect 0 inspect photos.h5 --model head.safetensors --model rival.safetensors --anonymous --features
+stdout_has '  model 2'
+stdout_has 'the cache: 97 images'
+stdout_lacks rival
+stdout_lacks photos
 expect 0 predict head.safetensors photos.h5 --report predicted-cache.html
 no_leftovers
 
@@ -47,6 +52,12 @@ mv photos elsewhere
 expect 0 inspect photos.h5 -o moved.html --features
 stderr_has 'no thumbnails'
 grep -q 'No thumbnails: ' moved.html || failed 'the page does not say why it has no pictures'
+expect 0 inspect photos.h5 -o gone.html --json gone.json --pixels --anonymous
+stdout_has 'Pixels: not looked for, as the images are not where they were.'
+stdout_lacks photos
+stderr_has "pixels: not looked for, as the images are not at '"
+stderr_has "/photos': "
+! grep -q photos gone.html gone.json || failed 'an anonymous page or JSON says where the images were'
 expect 0 inspect photos.h5 -o found.html --features --images elsewhere
 ! grep -q 'No thumbnails: ' found.html || failed 'no pictures although --images says where they are'
 some=elsewhere/val/cat/$(ls elsewhere/val/cat | head -n 1)
@@ -72,6 +83,9 @@ grep -qE 'The [0-9]+ val images chose the temperature; the [0-9]+ test images ar
   failed 'the page does not say that val chose the temperature and test shows it'
 grep -qE 'each half of these [0-9]+ images was scaled by that of the other half' train.html ||
   failed 'the page does not say that halves chose the temperature for each other'
+
+expect 0 make_cache unknown.h5 numbers unknown val
+expect 0 inspect unknown.h5 -o unknown.html
 
 # A manifest with absolute paths: its images are found.
 { printf 'path,label,age\n'

@@ -218,6 +218,13 @@ def main():
                       "[...c.options].findIndex(o => o.textContent === 'size'); c.dispatchEvent(new Event('change')); })()")
         assert " to " in page.evaluate("document.querySelector('#map .legend').textContent"), "no ranges of numbers"
         check_quiet(page)
+    # A number that no image has is no way to colour the map, which is drawn all the same.
+    with chromium.Page("unknown.html") as page:
+        same(names(page, "#map-colour option"), ["class", "split"], "ways to colour the map")
+        page.evaluate("document.querySelector('#map').scrollIntoView()")
+        page.frames()
+        same(int(page.evaluate("document.querySelector('canvas').dataset.drawn")), 400, "points on the map")
+        check_quiet(page)
     with chromium.Page("evaluated.html") as page:
         data = load(page)
         same(set(data["splits"]), {0, 1}, "the splits of a set that was evaluated")

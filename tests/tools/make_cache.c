@@ -10,7 +10,8 @@
  *   resnet, vgg   the identity names such a backbone
  *   hard          the clouds overlap
  *   numbers       a second target, 'size': a number that the features tell, missing in every
- *                 ninth row; constant: it is always 5; unsized: val rows have none; large: it
+ *                 ninth row; constant: it is always 5; unsized: val rows have none; unknown: no
+ *                 row has one; large: it
  *                 is 1e30 times larger
  *   labels        another target, 'tags': one that no row has, and two that the features tell
  *   inf           row 33 holds one
@@ -109,6 +110,7 @@ static int write_rows(PfCacheWriter *writer, PfError *err)
         float size = row % 9 ? 3 * features[0] - features[7] + 40 : NAN;
         if (wants("constant")) size = 5;
         if (wants("large")) size *= 1e30f;
+        if (wants("unknown")) size = NAN;
         if (wants("unsized") && split_of(row) == PF_SPLIT_VAL) size = NAN;
         float values[1 + TAGS] = {size, 0, features[0] > 0, features[1] > 1};
         change(features);
