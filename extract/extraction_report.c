@@ -72,12 +72,63 @@ void pf_extraction_print_rotations(const PfExtraction *run)
                                                              : "");
 }
 
+/* Marks the cache's rows that images of the dataset are, by a tap that the cache has. */
+static void mark_rows(const PfExtraction *run, int tap, uint8_t *marks)
+{
+    const PfRowPlace nowhere = {-1, 0};
+    for (int64_t i = 0; i < run->scan->count; i++) {
+        const PfScannedSample *sample = &run->scan->samples[i];
+        if (sample->state != PF_SAMPLE_KNOWN) continue;
+        PfRowPlace place = pf_row_index_place(run->known, tap, sample->file.digest, nowhere);
+        if (!place.source) marks[place.row] = 1;
+    }
+}
+
+/* Rows of the cache that no image of the dataset is: another dataset was named, or images are gone.
+ * Equal images are one row here. */
+static int64_t count_leaving(const PfExtraction *run, const uint8_t (*digests)[PF_DIGEST_SIZE],
+                             int tap, uint8_t *marks)
+{
+    const PfRowPlace nowhere = {-1, 0};
+    int64_t count = 0;
+    mark_rows(run, tap, marks);
+    for (int64_t row = 0; row < pf_cache_row_count(run->cache); row++) {
+        PfRowPlace place = pf_row_index_place(run->known, tap, digests[row], nowhere);
+        count += !place.source && !marks[place.row];
+    }
+    return count;
+}
+
+static void print_leaving(const PfExtraction *run)
+{
+    PfError ignored;
+    int tap = 0;
+    if (!run->cache) return;
+    while (tap < run->wanted.count &&
+           pf_cache_find_tap(run->cache, run->wanted.taps[tap].name, &(int){0}, &ignored))
+        tap++;
+    if (tap == run->wanted.count) return;
+    size_t rows = (size_t)pf_cache_row_count(run->cache);
+    uint8_t *marks = pf_calloc(rows, 1, &ignored);
+    uint8_t(*digests)[PF_DIGEST_SIZE] = pf_calloc(rows, sizeof *digests, &ignored);
+    if (marks && digests && !pf_cache_read_digests(run->cache, digests, &ignored)) {
+        const int64_t count =
+            count_leaving(run, (const uint8_t(*)[PF_DIGEST_SIZE])digests, tap, marks);
+        if (count)
+            pf_warn("%lld of %zu rows of '%s' are of images that are not in '%s', and leave it",
+                    (long long)count, rows, run->options->output, run->options->operand);
+    }
+    free(marks);
+    free(digests);
+}
+
 void pf_extraction_print_task(const PfExtraction *run)
 {
     pf_work_plan_print_network(run->backbone);
     pf_processors_say();
     if (run->journal || run->peeked) print_resuming(run);
     pf_work_plan_print_counts(&run->found, &run->wanted);
+    print_leaving(run);
     name_rejects(run);
 }
 

@@ -24,7 +24,7 @@ static bool is_option(const char *word, const char *name)
 /* "--weights=FILE#KEY" with the file's absolute path, where there is such a file. malloc'ed. */
 static char *absolute_word(const char *word)
 {
-    static const char *const files[] = {"weights", "backbone", "root"};
+    static const char *const files[] = {"weights", "backbone", "root", "exclude"};
     char absolute[PATH_MAX];
     const char *value = strchr(word, '=');
     bool is_file = false;
@@ -107,6 +107,12 @@ static int add_kept(PfLikeCommand *out, const PfOption *table, const cJSON *kept
     return 0;
 }
 
+static bool is_same_operand(const char *dataset, const char *operand)
+{
+    char absolute[PATH_MAX];
+    return !strcmp(dataset, operand) || (realpath(dataset, absolute) && !strcmp(absolute, operand));
+}
+
 static int build(const PfOption *table, const char *cache, const char *dataset,
                  const cJSON *provenance, int argc, char **argv, const cJSON *words,
                  PfLikeCommand *out, PfError *err)
@@ -128,6 +134,11 @@ static int build(const PfOption *table, const char *cache, const char *dataset,
     out->argv = pf_calloc(most, sizeof *out->argv, err);
     if (!out->argv || add_word(out, argv[0], err) || add_kept(out, table, kept, words, err))
         return -1;
+    if (dataset && !gives(words, "--output") && !is_same_operand(dataset, operand))
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "'%s' holds the images of '%s': those of '%s' need a cache of their own. "
+                       "Hint: -o FILE.h5; -o '%s' would put them in the place of the others",
+                       cache, operand, dataset, cache);
     if (!gives(words, "--output") && (add_word(out, "-o", err) || add_word(out, cache, err)))
         return -1;
     bool skips = !dataset; /* the operand is the cache: the dataset takes its place */

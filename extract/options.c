@@ -223,6 +223,10 @@ static int parse_shard(void *settings, const char *value, PfError *err)
     char *slash = strchr(text, '/');
     if (slash) *slash = '\0';
     PfExtractOptions *options = settings;
+    if (options->shard_text && strcmp(options->shard_text, value))
+        return pf_fail(err, PF_EXIT_USAGE, "--shard is given twice, with '%s' and '%s'",
+                       options->shard_text, value);
+    options->shard_text = value;
     options->shard_source = PF_SHARD_TYPED;
     if (slash && (!strcmp(text, "auto") || !strcmp(text, "any")) &&
         !pf_options_parse_long("N", slash + 1, 1, MAX_SHARDS, &count, NULL)) {
@@ -328,7 +332,7 @@ static const PfOption table[] = {
              "dict or the prefix of names in it that is meant; --tap input alone needs none"},
     {.name = "fetch", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_FLAG, .offset = FIELD(fetch),
      .help = "download weights that are missing, into the caches of torch.hub and of the\n"
-             "Hugging Face hub; without it nothing is ever fetched"},
+             "Hugging Face hub; without it no weights are ever fetched"},
     {.name = "tap", .kind = PF_OPTION_CALL, .parse = parse_tap,
      .argument = "NAME[,NAME...]",
      .help = "nodes or modules whose output is kept: avgpool, layer3, features.10\n"
@@ -386,8 +390,8 @@ static const PfOption table[] = {
      .help = "of the boxes and colours (default 0)"},
     {.name = "Dataset:", .kind = PF_OPTION_GROUP},
     {.name = "like", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_TEXT, .offset = FIELD(like), .argument = "CACHE.h5",
-     .help = "the options that this cache was made with, and where -o is not given, more rows\n"
-             "for it; others on the command line come on top"},
+     .help = "the options that this cache was made with; others on the command line come on\n"
+             "top. Another dataset needs -o"},
     {.name = "split", .kind = PF_OPTION_CALL, .parse = parse_split,
      .argument = "val=F[,test=F]",
      .help = "shares chosen by hash of the bytes: equal images stay together, and all keep their\n"

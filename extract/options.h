@@ -49,6 +49,7 @@ typedef struct PfExtractOptions {
     const char *like;          /* --like: the cache whose options these are, too; NULL: none */
     PfLikeCommand expanded;    /* the command line with them; owned */
     char *taps;                /* of every --tap, as one list; owned */
+    const char *shard_text;    /* of --shard; NULL: not given */
     const char *contact_sheet; /* --contact-sheet: a page; NULL: none */
     int augmented;             /* --augmented: it shows views */
     const char *json;          /* --json; "-": standard output */

@@ -273,8 +273,7 @@ static Choice choose_entry(const PfWeights *weights, const PfPickleValue *root)
     snprintf(choice.path, sizeof choice.path, "%s", name);
     if (weights->as_before) return choice;
     Choice average = find_named(root, averaged);
-    if (average.dict && (!choice.dict || choice.dict == root ||
-                         count_tensors(average.dict) >= count_tensors(choice.dict)))
+    if (average.dict && (!choice.dict || count_tensors(average.dict) >= count_tensors(choice.dict)))
         return average;
     if (!choice.dict) choice = find_named(root, others);
     return choice.dict ? choice : find_only(root);

@@ -196,10 +196,12 @@ static int apply_preprocess(const PfArch *arch, PfPreprocess *preprocess,
         return pf_fail(err, PF_EXIT_USAGE,
                        "--squash resizes straight to --crop: leave --resize out");
     if (options->crop > 0) preprocess->crop = options->crop;
-    if (options->resize >= 0)
+    if (options->resize >= 0) {
         preprocess->resize = options->resize;
-    else if (options->crop > preprocess->resize)
+        preprocess->squash = 0;
+    } else if (options->crop > preprocess->resize) {
         preprocess->resize = options->crop; /* a larger crop alone: no black border */
+    }
     if (options->squash) {
         preprocess->squash = 1;
         preprocess->resize = 0;

@@ -101,8 +101,9 @@ typedef struct PfManifest {
     bool has_header;
     int path_column, split_column, group_column; /* -1: none */
     PfSplitRule split_rule;
-    int dropped;                     /* folders that paths begin with and that are not here */
-    bool adds_endings;               /* to paths without one */
+    const char *dropped; /* folders that paths begin with and that are not here, "data/train/"; in
+                            `texts`; NULL: none */
+    bool adds_endings;   /* to paths without one */
     struct PfSampledColumn *sampled; /* (column_count) once paths are looked for; owned */
     PfManifestTarget *targets;
     size_t target_capacity;

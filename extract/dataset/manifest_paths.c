@@ -183,14 +183,54 @@ static int try_column(PfManifest *manifest, int column, const char *home, char *
     return find_sampled(manifest, &manifest->sampled[column], home, root, err);
 }
 
+static bool is_separator(char c)
+{
+    return c == '/' || c == '\\';
+}
+
+/* Length of the path's first `count` folders, with the separator behind them; -1: it has fewer. */
+static int measure_folders(const char *path, int count)
+{
+    int length = 0;
+    for (; count > 0; count--) {
+        while (path[length] && !is_separator(path[length])) length++;
+        if (!path[length++]) return -1;
+    }
+    return length;
+}
+
 static bool have_folders(const Sampled *sampled, int count)
 {
-    for (int i = 0; i < sampled->count; i++) {
-        int folders = 0;
-        for (const char *at = sampled->fields[i]; *at; at++) folders += strchr("/\\", *at) != NULL;
-        if (folders < count) return false;
-    }
+    for (int i = 0; i < sampled->count; i++)
+        if (measure_folders(sampled->fields[i], count) < 0) return false;
     return sampled->count > 0;
+}
+
+static bool is_same_beginning(const char *a, const char *b, int length)
+{
+    for (int i = 0; i < length; i++)
+        if (a[i] != b[i] && !(is_separator(a[i]) && is_separator(b[i]))) return false;
+    return true;
+}
+
+/* The first `count` folders, which all of the paths must have in common: others hold other images.
+ * *folders: with "/" between and behind them, NULL where they have not. */
+static int find_common_folders(PfManifest *manifest, const Sampled *sampled, int count,
+                               const char **folders, PfError *err)
+{
+    *folders = NULL;
+    if (!have_folders(sampled, count)) return 0;
+    const int length = measure_folders(sampled->fields[0], count);
+    for (int i = 1; i < sampled->count; i++)
+        if (measure_folders(sampled->fields[i], count) != length ||
+            !is_same_beginning(sampled->fields[i], sampled->fields[0], length))
+            return 0;
+    char text[PF_MANIFEST_PATH_SIZE];
+    if (length >= (int)sizeof text) return 0;
+    for (int i = 0; i < length; i++)
+        text[i] = is_separator(sampled->fields[0][i]) ? '/' : sampled->fields[0][i];
+    *folders = pf_arena_text(&manifest->texts, text, (size_t)length, err);
+    return *folders ? 0 : -1;
 }
 
 /* As try_column, but other spellings of the paths are tried, too: with endings where the column may
@@ -201,12 +241,15 @@ static int try_spellings(PfManifest *manifest, int column, const char *home, cha
     const Sampled *sampled = &manifest->sampled[column];
     manifest->adds_endings = manifest->options->path_column || !manifest->has_header ||
                              is_usual_path(manifest->columns[column]) || have_folders(sampled, 1);
-    for (manifest->dropped = 0; manifest->dropped < MAX_DROPPED && !*root; manifest->dropped++) {
-        if (!have_folders(sampled, manifest->dropped)) break;
+    for (int count = 0; count < MAX_DROPPED; count++) {
+        manifest->dropped = NULL;
+        if (count && find_common_folders(manifest, sampled, count, &manifest->dropped, err))
+            return -1;
+        if ((count && !manifest->dropped) || !sampled->count) break;
         if (find_sampled(manifest, sampled, home, root, err)) return -1;
         if (*root) return 0;
     }
-    manifest->dropped = 0;
+    manifest->dropped = NULL;
     manifest->adds_endings = false;
     return 0;
 }

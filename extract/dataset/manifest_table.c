@@ -270,16 +270,6 @@ static bool is_there(int folder, const char *path)
     return *path && !fstatat(folder, path, &status, 0) && !S_ISDIR(status.st_mode);
 }
 
-/* The path without its first `count` folders; NULL where it has fewer. */
-static const char *without_folders(const char *path, int count)
-{
-    for (; count > 0 && path; count--) {
-        path = strchr(path, '/');
-        if (path) path++;
-    }
-    return path;
-}
-
 /* Adds an ending to the path in buffer with which there is such a file; false where there is
  * none. */
 static bool add_ending(int folder, char *buffer, const char **second)
@@ -313,8 +303,9 @@ const char *pf_manifest_spell(const PfManifest *manifest, int folder, const char
     if (is_there(folder, buffer)) return buffer;
     if (manifest->options->as_before) return NULL;
     for (char *at = buffer; (at = strchr(at, '\\'));) *at = '/';
-    const char *rest = without_folders(buffer, manifest->dropped);
-    if (rest) memmove(buffer, rest, strlen(rest) + 1);
+    size_t dropped = manifest->dropped ? strlen(manifest->dropped) : 0;
+    if (dropped && !strncmp(buffer, manifest->dropped, dropped))
+        memmove(buffer, buffer + dropped, strlen(buffer) - dropped + 1);
     if (is_there(folder, buffer)) return buffer;
     if (!manifest->adds_endings || !*buffer || pf_dataset_is_image_name(buffer)) return NULL;
     return add_ending(folder, buffer, second) ? buffer : NULL;

@@ -243,13 +243,29 @@ static int add_caches(Paths *paths, const char *folder, PfError *err)
     return 0;
 }
 
+/* Of a folder of shards its other caches are no part. */
+static int warn_of_others(const char *folder, size_t taken, PfError *err)
+{
+    Paths all = {0};
+    int failed = visit_folder(folder, visit_cache, &all, err);
+    if (!failed && all.count > taken)
+        pf_warn("'%s': %zu files that end in .h5 are not called K-of-N.h5 as its shards are, and "
+                "are left out",
+                folder, all.count - taken);
+    for (size_t i = 0; i < all.count; i++) free(all.items[i]);
+    free(all.items);
+    return failed ? -1 : 0;
+}
+
 static int add_folder(Paths *paths, const char *folder, PfError *err)
 {
     PfParts parts;
     int failed = find_parts(folder, &parts, err);
     if (!failed && !parts.count) failed = add_caches(paths, folder, err);
+    const size_t before = paths->count;
     for (int64_t i = 0; i < parts.count && !failed; i++)
         if (parts.paths[i]) failed = add_path(paths, pf_strdup(parts.paths[i], err), err);
+    if (!failed && parts.count) failed = warn_of_others(folder, paths->count - before, err);
     pf_parts_free(&parts);
     return failed;
 }

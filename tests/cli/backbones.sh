@@ -189,6 +189,9 @@ expect 0 extract photos -o tiny.h5 --backbone convnext_small --tap input --image
 stderr_has 'resize 103, centre crop 100' # 230 / 224 of 100 is 102.7
 expect 0 extract photos -o squash.h5 --backbone resnet18 --tap input --image-size 64 --squash
 stderr_has 'squash to 64x64'
+# --resize and --crop say otherwise than weights that squash.
+expect 0 extract photos -o resized.h5 --backbone siglip_vit_b_16 --weights random:0 --tap input --resize 64 --crop 64 --dry-run
+stderr_has 'resize 64, centre crop 64'; stderr_lacks 'squash to'
 for option in '--crop 64' '--resize 64' '--resize 64 --crop 64'; do
   expect 2 extract photos -o x.h5 --backbone resnet18 --tap input --image-size 64 $option
   stderr_has '--image-size sets both --resize and --crop'

@@ -32,6 +32,14 @@ stderr_has '--crop 12'
 stderr_lacks '--crop=16'
 expect 0 extract --info small.h5
 stdout_has '"crop":12'
+# The images of another dataset would put those of the cache out.
+expect 2 extract more --like c.h5
+stderr_has "'c.h5' holds the images of '"; stderr_has "-o 'c.h5' would put them in the place of the others"
+cp c.h5 put.h5
+expect 0 extract more --like c.h5 -o put.h5
+stderr_has "14 rows of 'put.h5' are of images that are not in 'more', and leave it"
+expect 0 extract more --like c.h5 -o put.h5; stderr_lacks 'leave it'
+expect 0 extract flat --like c.h5; stderr_has 'up to date'
 # A page of images was asked for once.
 cp photos/train/tree/003.jpg more/next.jpg
 expect 0 extract more -o other.h5 --backbone ./net.pt --resize 20 --crop 16 --split val=0.25 --max-bad 3 --contact-sheet page.html

@@ -40,6 +40,7 @@ expect 2 extract_fake photos -o all.h5 --shard-base 1; stderr_has '--shard-base 
 expect 2 extract_fake photos -o all.h5 --shard auto/0
 expect 2 extract_fake photos -o all.h5 --shard any/2 --json x.json; stderr_has 'there are several'
 expect 2 extract_fake photos -o all.h5 --shard any/2 --dry-run
+expect 2 extract_fake photos -o all.h5 --shard 1/3 --shard 2/3; stderr_has '--shard is given twice'
 expect 2 extract_fake photos -o all.h5 --shard any/2 --force; stderr_has 'every process would make every shard anew'
 expect 2 extract_fake photos -o all.h5 --shard any/2 --contact-sheet x.html; stderr_has 'there are several'
 expect 0 env RANK=1 WORLD_SIZE=2 extract photos -o dry.h5 --shard auto/2 --dry-run --backbone ./net.pt --resize 20 --crop 16
@@ -60,6 +61,10 @@ grep -q 'any.h5.parts: all 6 shards are done' any2.log any3.log
 expect 0 extract --missing any.h5.parts; stdout_empty
 expect 0 extract --merge merged3.h5 any.h5.parts
 same_cache single.h5 merged3.h5
+cp single.h5 any.h5.parts/other.h5
+expect 0 extract --merge --force merged3.h5 any.h5.parts
+stderr_has "'any.h5.parts': 1 files that end in .h5 are not called K-of-N.h5"
+rm any.h5.parts/other.h5
 expect 0 extract_fake photos -o any.h5 --shard any/6; saw 0; no_leftovers
 
 # Someone else has it: run again.

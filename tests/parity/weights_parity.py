@@ -143,6 +143,8 @@ def cases():
                                torch.tensor(3)}}, {**whole, "n_averaged": torch.tensor(3)}
     yield "an averaged copy without statistics", {
         "state_dict": plain, "ema": dict(network.named_parameters())}, plain
+    yield "an averaged copy without statistics beside the file's own tensors", {
+        **plain, "ema": dict(network.named_parameters())}, plain
     yield "state_dict_ema beside state_dict", {"state_dict": plain, "state_dict_ema": whole, "epoch": 3}, whole
     yield "a teacher and a student", {"student": plain, "teacher": whole}, whole
     try:

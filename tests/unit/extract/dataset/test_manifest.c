@@ -755,6 +755,11 @@ START_TEST(paths_are_found_in_other_spellings)
     ck_assert(has_remark("1 of 2 are there in another spelling only, 'in\\\\e.png' as 'in/e.png'"));
     OPEN("path,k\nD:\\my photos\\in\\e.png,1\nD:\\my photos\\a.jpg,2\n", NULL);
     ck_assert_str_eq(pf_dataset_samples(dataset)[1].path, "a.jpg");
+    /* Folders that differ are not left out: their images are others. */
+    ck_assert(open_manifest("path,k\nd/one/a.jpg,1\nd/two/b.jpg,2\n", (Targets){{NULL}},
+                            (PfDatasetOptions){0}));
+    OPEN("path,k\nd/x/a.jpg,1\nd/x/in/e.png,1\nd/x/b.jpg,2\n", NULL);
+    ck_assert_str_eq(pf_dataset_samples(dataset)[1].path, "in/e.png");
     OPEN("id,k\na,1\nb.jpg,2\nb,2\n", NULL);
     ck_assert_str_eq(pf_dataset_samples(dataset)[0].path, "a.jpg");
     ck_assert(has_warning("paths in more than one line, each a row of its own: 'b.jpg'"));
