@@ -318,7 +318,7 @@ static const PfOption table[] = {
     {.name = "force", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_FLAG, .offset = FIELD(force),
      .help = "compute again, whatever is at CACHE.h5 and in its journal"},
     {.name = "dry-run", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_FLAG, .offset = FIELD(dry_run),
-     .help = "say what would be done; write nothing"},
+     .help = "say what would be done; write nothing but what --fetch or an address brings"},
     {.name = "Network:", .kind = PF_OPTION_GROUP},
     {.name = "backbone", .repeat = PF_OPTION_LAST_WINS, .kind = PF_OPTION_TEXT, .offset = FIELD(backbone.backbone),
      .argument = "NAME|FILE.pt|FILE.onnx|hf:ORG/NAME",
@@ -371,8 +371,8 @@ static const PfOption table[] = {
     {.name = "fast-decode", .kind = PF_OPTION_FLAG, .offset = FIELD(backbone.fast_decode),
      .help = "decode large JPEGs at 1/2, 1/4 or 1/8 of their size; says how far features move"},
     {.name = "keep-truncated", .kind = PF_OPTION_FLAG, .offset = FIELD(backbone.keep_truncated),
-     .help = "JPEGs and GIFs that end early are taken with what there is, as by Pillow's\n"
-             "LOAD_TRUNCATED_IMAGES, and counted (default: they are rejected)"},
+     .help = "JPEGs, GIFs and others that end early are taken with what there is, as by\n"
+             "Pillow's LOAD_TRUNCATED_IMAGES, and counted (default: they are rejected)"},
     {.name = "background", .kind = PF_OPTION_CALL, .parse = parse_background,
      .argument = "R,G,B",
      .help = "lay transparent images over this colour, each number from 0 to 255 (default:\n"
@@ -394,8 +394,8 @@ static const PfOption table[] = {
              "top. Another dataset needs -o"},
     {.name = "split", .kind = PF_OPTION_CALL, .parse = parse_split,
      .argument = "val=F[,test=F]",
-     .help = "shares chosen by hash of the bytes: equal images stay together, and all keep their\n"
-             "side when others come"},
+     .help = "shares chosen by hash of the bytes, or of --group: equal images stay together\n"
+             "unless they are of two groups, and all keep their side when others come"},
     {.name = "group", .kind = PF_OPTION_TEXT, .offset = FIELD(dataset.group_column),
      .argument = "COLUMN",
      .help = "of a manifest: images of one patient, burst or video stay on one side"},
@@ -451,8 +451,8 @@ static const PfOption table[] = {
     {.name = "Running:", .kind = PF_OPTION_GROUP},
     {.name = "batch", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_INT, .offset = FIELD(batch), .argument = "N",
      .minimum = 1, .maximum = 4096, .aliases = "batch-size",
-     .help = "images per forward pass, each view counted (default: 32 on the CPU, on a GPU\n"
-             "as many as it is fastest with)"},
+     .help = "images per forward pass, each view counted (default: on the CPU 32, or 16 for\n"
+             "each thread if that is more; on a GPU as many as it is fastest with)"},
     {.name = "threads", .effect = PF_OPTION_ON_RUN, .letter = 'j', .kind = PF_OPTION_INT, .offset = FIELD(threads),
      .argument = "N", .minimum = 1, .maximum = PF_THREADS_MAX,
      .help = "of whatever computes: the network, decoding, hashing, compressing (default: as\n"

@@ -123,8 +123,8 @@ static const PfOption table[] = {
              "others are refused"},
     {.name = "Running:", .kind = PF_OPTION_GROUP},
     {.name = "batch", .kind = PF_OPTION_INT, .offset = FIELD(batch), .argument = "N", .minimum = 1,
-     .maximum = 4096, .aliases = "batch-size", .help = "images per forward pass (default: 32 on the CPU, on a GPU as many as it is\n"
-             "fastest with, fewer for fewer images)"},
+     .maximum = 4096, .aliases = "batch-size", .help = "images per forward pass (default: on the CPU 32, or 16 for each thread if that\n"
+             "is more; on a GPU as many as it is fastest with, fewer for fewer images)"},
     {.name = "threads", .letter = 'j', .kind = PF_OPTION_INT, .offset = FIELD(threads),
      .argument = "N", .minimum = 1, .maximum = PF_THREADS_MAX,
      .help = "of whatever computes: the network, decoding, reading rows (default: as\n"
