@@ -254,7 +254,7 @@ static bool is_tap(const PfHdf5Tap *stored)
             return false;
         elements *= (uint64_t)tap->shape.dims[i];
     }
-    if (stored->row_elements != elements) return false;
+    if (stored->row_elements != elements || stored->request_rows < 1) return false;
     return !stored->is_direct ||
            (stored->chunk_rows > 0 && stored->chunk_rows <= UINT32_MAX &&
             stored->format.raw_bytes ==
