@@ -97,6 +97,7 @@ static int serve_open(const char *path, PfHdf5Contents **out, PfCacheChildReply 
     if (!contents || pf_hdf5_contents_init(contents, path, err)) return -1;
     if (stat(path, &status)) return pf_fail_errno(err, "cannot read '%s'", path);
     contents->file.size_bytes = status.st_size;
+    contents->file.expect_bytes = pf_cache_child_expect_bytes;
     return pf_hdf5_contents_open(contents, err) || add_contents(reply, contents, err);
 }
 

@@ -312,6 +312,21 @@ def check_we_read_virtual_datasets():
     os.environ["HDF5_PLUGIN_PATH"] = plugins
 
 
+def check_we_read_many_parts():
+    """A file that many parts of a virtual dataset lie in is looked through once."""
+    x = np.random.default_rng(0).integers(0, 9, (8000, 256)).astype("f4")
+    layout = h5py.VirtualLayout(x.shape, "f4")
+    for i in range(2):
+        with h5py.File(f"part{i}.h5", "w") as f:
+            f.create_dataset("x", data=x, chunks=(400, 256), compression="gzip", compression_opts=1)
+    for i in range(1000):
+        layout[i * 8:i * 8 + 8] = h5py.VirtualSource(f"part{i % 2}.h5", "x", x.shape)[i * 8:i * 8 + 8]
+    write_theirs({})
+    with h5py.File("theirs.h5", "r+") as f:
+        f.create_virtual_dataset("features/x", layout)
+    same(read_tap("theirs.h5", "x").reshape(x.shape), x, "many parts in two files")
+
+
 def check_virtual_datasets_have_no_holes():
     """HDF5 makes up what is missing: files, datasets, rows. We do not."""
     def write_part(rows):
@@ -455,6 +470,7 @@ with tempfile.TemporaryDirectory() as folder:
     check_we_read_skipped_filters()
     check_we_read_filters_in_any_order()
     check_we_read_virtual_datasets()
+    check_we_read_many_parts()
     os.remove("part1.h5")
     check_virtual_datasets_have_no_holes()
     check_we_read_any_targets()

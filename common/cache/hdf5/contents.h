@@ -85,6 +85,8 @@ typedef struct PfHdf5File {
     bool is_sealed; /* its seal was found intact */
     int64_t id;     /* HDF5's number of it; negative: this process does not have it open */
     int64_t size_bytes;
+    void (*expect_bytes)(int64_t bytes); /* NULL, or told what the files have in which a virtual
+                                            dataset lies, before these are looked through */
     bool has_sources; /* features are not read from here: a virtual cache of ours */
     int64_t row_count;
     const char *row_source; /* the tap that told row_count, for messages */
