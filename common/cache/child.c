@@ -84,13 +84,23 @@ static int send_reply(int channel, int failed, const PfCacheChildReply *reply, c
            send_all(channel, failed ? (const void *)err : reply->bytes, (size_t)header.size);
 }
 
-static int64_t work_seconds(int64_t file_bytes)
+static int64_t own_bytes, other_bytes; /* of the file, and of those that it leads into */
+
+static void start_clock(void)
 {
-    return WORK_SECONDS + file_bytes / WORK_BYTES_PER_SECOND;
+    pf_cache_sandbox_limit_work(WORK_SECONDS + (own_bytes + other_bytes) / WORK_BYTES_PER_SECOND);
 }
 
-static void answer_requests(const char *path, int64_t file_bytes, PfCacheChildServer *serve,
-                            size_t request_bytes, int channel)
+/* Once for files that several datasets lie in. */
+void pf_cache_child_expect_bytes(int64_t bytes)
+{
+    if (bytes <= other_bytes) return;
+    other_bytes = bytes;
+    start_clock();
+}
+
+static void answer_requests(const char *path, PfCacheChildServer *serve, size_t request_bytes,
+                            int channel)
 {
     void *context = NULL, *request = malloc(request_bytes);
     PfCacheChildReply reply = {0};
@@ -98,7 +108,7 @@ static void answer_requests(const char *path, int64_t file_bytes, PfCacheChildSe
     while (!gone && !receive_all(channel, request, request_bytes)) {
         PfError err = {.exit_code = PF_EXIT_FAILED};
         reply.size = 0;
-        pf_cache_sandbox_limit_work(work_seconds(file_bytes));
+        start_clock();
         int failed = serve(path, &context, request, &reply, &err);
         pf_cache_sandbox_limit_work(0);
         gone = send_reply(channel, failed, &reply, &err);
@@ -109,7 +119,8 @@ static _Noreturn void run_child(const char *path, int64_t file_bytes, PfCacheChi
                                 size_t request_bytes, int channel)
 {
     pf_cache_sandbox_enter(channel, MEMORY_BYTES + MEMORY_PER_BYTE * (uint64_t)file_bytes);
-    answer_requests(path, file_bytes, serve, request_bytes, channel);
+    own_bytes = file_bytes;
+    answer_requests(path, serve, request_bytes, channel);
     _exit(0); /* nothing of the parent's is to be flushed or cleaned up here */
 }
 

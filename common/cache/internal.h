@@ -182,6 +182,10 @@ int pf_cache_child_ask_exactly(PfCacheChild *child, const void *request, void *o
 /* Ends it, whatever it does. NULL is left alone. */
 void pf_cache_child_end(PfCacheChild **child);
 
+/* In the child: that this many bytes of other files belong to what is read, for which there is more
+ * time from now on. */
+void pf_cache_child_expect_bytes(int64_t bytes);
+
 /* Appends to a reply. */
 int pf_cache_child_reply_add(PfCacheChildReply *reply, const void *bytes, size_t size,
                              PfError *err);

@@ -97,6 +97,7 @@ static int serve_open(const char *path, PfHdf5Contents **out, PfCacheChildReply 
     if (!contents || pf_hdf5_contents_init(contents, path, err)) return -1;
     if (stat(path, &status)) return pf_fail_errno(err, "cannot read '%s'", path);
     contents->file.size_bytes = status.st_size;
+    contents->file.expect_bytes = pf_cache_child_expect_bytes;
     return pf_hdf5_contents_open(contents, err) || add_contents(reply, contents, err);
 }
 
@@ -254,7 +255,7 @@ static bool is_tap(const PfHdf5Tap *stored)
             return false;
         elements *= (uint64_t)tap->shape.dims[i];
     }
-    if (stored->row_elements != elements) return false;
+    if (stored->row_elements != elements || stored->request_rows < 1) return false;
     return !stored->is_direct ||
            (stored->chunk_rows > 0 &&
             stored->chunk_rows <= (int64_t)(UINT32_MAX / pf_hdf5_tap_row_bytes(stored)) &&

@@ -218,13 +218,23 @@ static int read_direct(Reading *reading, int threads)
 
 /* ---- through HDF5 ---- */
 
-/* As pf_hdf5_tap_read_rows. */
+/* As pf_hdf5_tap_read_rows; a child process is asked for parts, since it has seconds for each. */
 static int read_block(const PfCacheRows *rows, int64_t first, int64_t count, void *out,
                       PfError *err)
 {
     const PfCache *cache = rows->cache;
-    if (cache->child) return pf_cache_remote_rows(cache, rows->tap, first, count, out, err);
-    return pf_hdf5_tap_read_rows(rows->stored, pf_cache_path(cache), first, count, out, err);
+    if (!cache->child)
+        return pf_hdf5_tap_read_rows(rows->stored, pf_cache_path(cache), first, count, out, err);
+    while (count > 0) {
+        /* Up to where whole requests end, so that no chunk is asked for twice. */
+        int64_t most = rows->stored->request_rows;
+        int64_t part = pf_min(most - first % most, count);
+        if (pf_cache_remote_rows(cache, rows->tap, first, part, out, err)) return -1;
+        out = (unsigned char *)out + (size_t)part * pf_cache_rows_row_bytes(rows);
+        first += part;
+        count -= part;
+    }
+    return 0;
 }
 
 static int read_converted(const Reading *reading)

@@ -222,6 +222,55 @@ def check_we_read_any_features():
     same(read_tap("theirs.h5", "x"), x[:, 0, 0], "one number a row")
 
 
+def check_sizes_of_plain_chunks_are_not_believed():
+    """Without filters the size of a chunk in its index means nothing, and may be anything."""
+    x = np.random.default_rng(0).normal(size=(200, 512)).astype("f4")
+    for stated in (1 << 20, 7, 0):
+        for dtype, chunks in (("f4", (64, 512)), ("f4", (64, 100)), ("f8", (64, 512))):
+            y = np.arange(200, dtype="i4") % 3
+            write_theirs({"x": (x.astype(dtype), dict(chunks=chunks))}, others={"pad": np.zeros(1 << 21, "u1")})
+            with h5py.File("theirs.h5", "r+") as f:
+                f.create_dataset("targets/y", data=y, chunks=(50,))
+            with open("theirs.h5", "r+b") as stream:
+                nodes = [m.start() for m in re.finditer(b"TREE\x01", stream.read())]
+                check(len(nodes) == 2, f"{len(nodes)} indices of chunks")
+                for node in nodes:
+                    stream.seek(node + 24)
+                    stream.write(stated.to_bytes(4, "little"))
+            for sealed in (False, True):
+                if sealed:
+                    check(tool("seal", "theirs.h5").returncode == 0, "seal")
+                what = f"a chunk of {dtype} that states {stated} bytes{', sealed' * sealed}"
+                same(read_tap("theirs.h5", "x").reshape(x.shape), x, what)
+                check(tool("values", "theirs.h5", "out.f32").returncode == 0, what)
+                same(np.fromfile("out.f32", "f4"), y.astype("f4"), what)
+
+
+def check_we_read_many_chunks():
+    """A file is read in a time that grows with its chunks, and not with their square."""
+    x = np.random.default_rng(0).normal(size=(60000, 8)).astype("f4")
+    y = np.arange(60000, dtype="i4") % 3
+    for keywords in ({}, {"compression": "gzip"}, {"compression": "gzip", "fletcher32": True}):
+        write_theirs({"x": (x.astype("f8"), dict(chunks=(1, 8), **keywords))})
+        with h5py.File("theirs.h5", "r+") as f:
+            f.create_dataset("targets/y", data=y, chunks=(1,), **keywords)
+        same(read_tap("theirs.h5", "x").reshape(x.shape), x, f"chunks of one row, {keywords}")
+        check(tool("values", "theirs.h5", "out.f32").returncode == 0, "labels in chunks of one")
+        same(np.fromfile("out.f32", "f4"), y.astype("f4"), "labels in chunks of one")
+
+
+def check_we_read_sparse_chunks():
+    """Chunks that were never written have the fill value."""
+    x = np.full((1000, 8), 2.5, "f4")
+    for dtype in ("f4", "f8"):
+        for keywords in ({}, {"compression": "gzip"}):
+            write_theirs({})
+            with h5py.File("theirs.h5", "r+") as f:
+                sparse = f.create_dataset("features/x", x.shape, dtype, chunks=(10, 4), fillvalue=2.5, **keywords)
+                sparse[500:510, :4] = x[500:510, :4] = 7
+            same(read_tap("theirs.h5", "x").reshape(x.shape), x, f"{dtype}, {keywords}")
+
+
 def check_we_read_skipped_filters():
     """HDF5 leaves out a filter that does not help, chunk by chunk."""
     x = np.arange(40, dtype="f4").reshape(4, 10)
@@ -261,6 +310,21 @@ def check_we_read_virtual_datasets():
     plugins = os.environ.pop("HDF5_PLUGIN_PATH")  # our programs bring the filter with them
     same(read_tap("theirs.h5", "avgpool").reshape(both.shape), both, "virtual dataset")
     os.environ["HDF5_PLUGIN_PATH"] = plugins
+
+
+def check_we_read_many_parts():
+    """A file that many parts of a virtual dataset lie in is looked through once."""
+    x = np.random.default_rng(0).integers(0, 9, (8000, 256)).astype("f4")
+    layout = h5py.VirtualLayout(x.shape, "f4")
+    for i in range(2):
+        with h5py.File(f"part{i}.h5", "w") as f:
+            f.create_dataset("x", data=x, chunks=(400, 256), compression="gzip", compression_opts=1)
+    for i in range(1000):
+        layout[i * 8:i * 8 + 8] = h5py.VirtualSource(f"part{i % 2}.h5", "x", x.shape)[i * 8:i * 8 + 8]
+    write_theirs({})
+    with h5py.File("theirs.h5", "r+") as f:
+        f.create_virtual_dataset("features/x", layout)
+    same(read_tap("theirs.h5", "x").reshape(x.shape), x, "many parts in two files")
 
 
 def check_virtual_datasets_have_no_holes():
@@ -400,9 +464,13 @@ with tempfile.TemporaryDirectory() as folder:
     check_plugin_refuses_what_it_cannot_know()
     check_plugin_writes()
     check_we_read_any_features()
+    check_sizes_of_plain_chunks_are_not_believed()
+    check_we_read_many_chunks()
+    check_we_read_sparse_chunks()
     check_we_read_skipped_filters()
     check_we_read_filters_in_any_order()
     check_we_read_virtual_datasets()
+    check_we_read_many_parts()
     os.remove("part1.h5")
     check_virtual_datasets_have_no_holes()
     check_we_read_any_targets()

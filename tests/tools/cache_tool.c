@@ -1,11 +1,13 @@
 /* cache_tool write FILE none|gzip|zstd ROWS   makes a cache whose numbers a formula tells
  * cache_tool info FILE                        prints what is in one
  * cache_tool read FILE TAP OUT                writes a tap's rows to OUT as raw float32
- * cache_tool values FILE OUT                  writes all targets to OUT as raw float32 */
+ * cache_tool values FILE OUT                  writes all targets to OUT as raw float32
+ * cache_tool seal FILE                        puts a seal to a file of HDF5, whatever is in it */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/cache/internal.h"
 #include "permafrost/feature_cache.h"
 
 static const char *const CLASSES[] = {"ants", "bees", "S\xc3\xa4gewespen"};
@@ -185,6 +187,8 @@ int main(int argc, char **argv)
     if (argc == 5 && !strcmp(argv[1], "write"))
         return write_cache(argv[2], argv[3], strtoll(argv[4], NULL, 10));
     if (argc < 3) return 2;
+    if (!strcmp(argv[1], "seal"))
+        return pf_cache_seal_write(argv[2], argv[2], NULL, 0, &err) ? complain(&err) : 0;
     if (pf_cache_open(argv[2], &cache, &err)) return complain(&err);
     int failed = -1;
     if (argc == 3 && !strcmp(argv[1], "info")) failed = print_info(cache, &err);

@@ -62,6 +62,8 @@ typedef struct PfHdf5Tap {
                       without HDF5; then chunk_rows and format tell how */
     int64_t chunk_rows;
     PfChunkFormat format;
+    int64_t request_rows; /* 1 or more: so many are read at a time by a process of which an answer
+                             is expected within seconds */
     int64_t stored_bytes; /* with filters: 0 until pf_hdf5_tap_measure */
     char filters[64];     /* "shuffle, zstd, fletcher32" or "none" */
     /* For the functions that read it from HDF5: its number there, negative where this process does
@@ -83,6 +85,8 @@ typedef struct PfHdf5File {
     bool is_sealed; /* its seal was found intact */
     int64_t id;     /* HDF5's number of it; negative: this process does not have it open */
     int64_t size_bytes;
+    void (*expect_bytes)(int64_t bytes); /* NULL, or told what the files have in which a virtual
+                                            dataset lies, before these are looked through */
     bool has_sources; /* features are not read from here: a virtual cache of ours */
     int64_t row_count;
     const char *row_source; /* the tap that told row_count, for messages */

@@ -250,6 +250,7 @@ int pf_hdf5_file_find(const PfHdf5File *file, const char *name, hid_t *object, P
     if (!exists) return 0;
     if (check_link(file, name, err)) return -1;
     if (exists > 0) *object = H5Oopen(file->id, name, H5P_DEFAULT);
+    if (*object >= 0) *object = pf_hdf5_storage_open_plain(file->id, name, *object);
     if (*object < 0) return fail_object(file, name, err);
     if (!pf_hdf5_outside_check(file, name, *object, err) && !check_limits(file, name, *object, err))
         return 0;

@@ -77,6 +77,11 @@ int pf_hdf5_read_int_attribute(hid_t object, const char *name, int *value);
  * where it is whole, and else what is wrong, in static words. */
 const char *pf_hdf5_storage_fault(hid_t dataset, hid_t selection);
 
+/* The open object of that name, or, where it is a dataset in chunks without filters, the same
+ * opened anew in its place, without a cache of chunks: HDF5 then reads elements from where a chunk
+ * begins, and takes no notice of how large the file says that it is. Negative on failure. */
+hid_t pf_hdf5_storage_open_plain(hid_t file, const char *name, hid_t object);
+
 /* What all its elements take, written or not, each four bytes or more; and what those of a chunk
  * take (0 where there are no chunks): INT64_MAX where it is no number. A string of variable length
  * counts as its reference. */

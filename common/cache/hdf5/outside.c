@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/base/integers.h"
 #include "common/base/memory.h"
 #include "common/base/printable.h"
 #include "common/file/input_file.h"
@@ -117,6 +118,22 @@ static int check_storage(const PfHdf5File *file, const char *name, hid_t object,
 
 /* ---- virtual datasets that another program made ---- */
 
+/* More than all files have; as much again is no overflow. */
+#define MOST_BYTES (INT64_MAX / 4)
+/* How far back a dataset that was checked already is looked for. */
+#define MOST_REMEMBERED 1000
+
+/* A dataset that parts of a virtual one lie in, checked. */
+typedef struct Source {
+    char *file, *dataset;
+    hid_t space;
+} Source;
+
+typedef struct Sources {
+    Source *items;
+    size_t count, capacity;
+} Sources;
+
 /* A part of a virtual dataset. */
 typedef struct Mapping {
     char file[PATH_MAX], dataset[1024];
@@ -145,14 +162,11 @@ static bool is_virtual(hid_t dataset)
     return found;
 }
 
-static bool is_large_enough(hid_t dataset, const Mapping *mapping)
+static bool is_large_enough(hid_t space, const Mapping *mapping)
 {
-    hid_t space = H5Dget_space(dataset);
-    bool is_large = H5Sget_select_type(mapping->space) == H5S_SEL_ALL
-                        ? H5Sget_simple_extent_npoints(space) >= mapping->elements
-                        : reaches(space, mapping->space);
-    H5Sclose(space);
-    return is_large;
+    return H5Sget_select_type(mapping->space) == H5S_SEL_ALL
+               ? H5Sget_simple_extent_npoints(space) >= mapping->elements
+               : reaches(space, mapping->space);
 }
 
 #define LOCKED ((hid_t)-2)
@@ -169,20 +183,23 @@ static hid_t open_source(const char *path, PfError *err)
     return source;
 }
 
+/* *space: of the dataset that the mapping leads to, which is all there. */
 static int check_source(const PfHdf5File *file, const char *name, const Mapping *mapping,
-                        const char *path, PfError *err)
+                        const char *path, hid_t *space, PfError *err)
 {
     hid_t source = strcmp(mapping->file, ".") ? open_source(path, err) : file->id;
     if (source == LOCKED) return -1;
     hid_t dataset = source < 0 ? H5I_INVALID_HID : H5Dopen2(source, mapping->dataset, H5P_DEFAULT);
     bool is_nested = dataset >= 0 && is_virtual(dataset);
     bool is_outside = dataset >= 0 && check_storage(file, name, dataset, err);
-    bool is_whole = dataset >= 0 && is_large_enough(dataset, mapping) &&
-                    !pf_hdf5_storage_fault(dataset, H5S_ALL);
+    *space = dataset < 0 ? H5I_INVALID_HID : H5Dget_space(dataset);
+    bool is_whole =
+        *space >= 0 && is_large_enough(*space, mapping) && !pf_hdf5_storage_fault(dataset, H5S_ALL);
     if (dataset >= 0) H5Dclose(dataset);
     if (source >= 0 && source != file->id) H5Fclose(source);
+    if (is_whole && !is_nested && !is_outside) return 0;
+    if (*space >= 0) H5Sclose(*space);
     if (is_outside) return -1;
-    if (is_whole && !is_nested) return 0;
     return pf_fail(err, PF_EXIT_FAILED,
                    "'%s': /%s is virtual, and the part of it in '%s' cannot be had: %s", file->path,
                    name, path,
@@ -199,10 +216,49 @@ static bool is_read_elsewhere(const PfHdf5File *file, const char *name)
     return file->has_sources && !strncmp(name, "features/", 9);
 }
 
+static const Source *find_source(const Sources *sources, const Mapping *mapping)
+{
+    size_t looked_at = 0;
+    for (size_t i = sources->count; i > 0 && looked_at < MOST_REMEMBERED; i--, looked_at++) {
+        const Source *source = &sources->items[i - 1];
+        if (!strcmp(source->file, mapping->file) && !strcmp(source->dataset, mapping->dataset))
+            return source;
+    }
+    return NULL;
+}
+
+/* Takes over the space. */
+static int remember_source(Sources *sources, const Mapping *mapping, hid_t space, PfError *err)
+{
+    Source source = {pf_strdup(mapping->file, err), pf_strdup(mapping->dataset, err), space};
+    if (source.file && source.dataset &&
+        !pf_grow(&sources->items, &sources->capacity, sources->count + 1, sizeof source, err)) {
+        sources->items[sources->count++] = source;
+        return 0;
+    }
+    free(source.file);
+    free(source.dataset);
+    H5Sclose(space);
+    return -1;
+}
+
+static void free_sources(Sources *sources)
+{
+    for (size_t i = 0; i < sources->count; i++) {
+        free(sources->items[i].file);
+        free(sources->items[i].dataset);
+        H5Sclose(sources->items[i].space);
+    }
+    free(sources->items);
+}
+
 static int check_mapping(const PfHdf5File *file, const char *name, const Mapping *mapping,
-                         PfError *err)
+                         Sources *sources, PfError *err)
 {
     char *path;
+    hid_t space;
+    const Source *known = find_source(sources, mapping);
+    if (known && is_large_enough(known->space, mapping)) return 0;
     if (!strcmp(mapping->file, "."))
         path = pf_strdup(file->path, err);
     else if (pf_hdf5_outside_find(file->path, mapping->file, &path, err))
@@ -210,14 +266,15 @@ static int check_mapping(const PfHdf5File *file, const char *name, const Mapping
     int failed = 0;
     if (!is_read_elsewhere(file, name)) {
         if (path)
-            failed = check_source(file, name, mapping, path, err);
+            failed = check_source(file, name, mapping, path, &space, err) ||
+                     remember_source(sources, mapping, space, err);
         else
             failed =
                 pf_fail(err, PF_EXIT_FAILED, "'%s': /%s is virtual, and its part '%s' is not there",
                         file->path, name, mapping->file);
     }
     free(path);
-    return failed;
+    return failed ? -1 : 0;
 }
 
 /* In place: HDF5 writes %% for a %. -1 where there is another %, which stands for the number of a
@@ -247,7 +304,8 @@ static int read_mapping(hid_t properties, size_t index, Mapping *mapping)
     return mapping->space < 0 ? -1 : 0;
 }
 
-static int check_mappings(const PfHdf5File *file, const char *name, hid_t properties, PfError *err)
+static int check_mappings(const PfHdf5File *file, const char *name, hid_t properties,
+                          Sources *sources, PfError *err)
 {
     size_t count = 0;
     if (H5Pget_virtual_count(properties, &count) < 0)
@@ -263,7 +321,7 @@ static int check_mappings(const PfHdf5File *file, const char *name, hid_t proper
                              "read.\nHint: name them one by one",
                              file->path, name);
         else
-            failed = check_mapping(file, name, &mapping, err);
+            failed = check_mapping(file, name, &mapping, sources, err);
         H5Sclose(mapping.space);
     }
     return failed;
@@ -274,7 +332,10 @@ static int check_virtual(const PfHdf5File *file, const char *name, hid_t object,
     if (H5Iget_type(object) != H5I_DATASET || !is_virtual(object)) return 0;
     hid_t properties = H5Dget_create_plist(object);
     if (properties < 0) return pf_hdf5_fail(err, "'%s': cannot read /%s", file->path, name);
-    int failed = check_mappings(file, name, properties, err);
+    if (file->expect_bytes) file->expect_bytes(pf_hdf5_outside_bytes(file, object));
+    Sources sources = {0};
+    int failed = check_mappings(file, name, properties, &sources, err);
+    free_sources(&sources);
     H5Pclose(properties);
     return failed ? -1 : 0;
 }
@@ -307,7 +368,7 @@ int64_t pf_hdf5_outside_bytes(const PfHdf5File *file, hid_t dataset)
         if (!strcmp(name, before)) continue;
         strcpy(before, name);
         if (unescape(name)) break;
-        bytes += file_bytes(file, name);
+        bytes += pf_min(file_bytes(file, name), MOST_BYTES - bytes);
     }
     if (properties >= 0) H5Pclose(properties);
     return bytes;

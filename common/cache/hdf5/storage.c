@@ -17,6 +17,8 @@ typedef struct Storage {
     hid_t dataset, properties, space;
     hsize_t element_bytes; /* in the file */
     const char *wrong;     /* what is wrong where it is not the number of bytes; static words */
+    unsigned char *packed; /* a chunk as it is in the file */
+    size_t capacity;
 } Storage;
 
 /* A string of variable length is its length, an address and an index. */
@@ -121,9 +123,9 @@ static int undo_until_gzip(const Storage *storage, unsigned skipped, unsigned ch
     return 0;
 }
 
-/* HDF5's own gzip filter, which cannot be replaced, unpacks to the stream's end. */
-static bool is_gzip_bounded(Storage *storage, const hsize_t *offset, unsigned skipped, hsize_t size,
-                            hsize_t chunk)
+/* HDF5's own gzip filter, which cannot be replaced, unpacks to the stream's end. What is in
+ * storage->packed is lost. */
+static bool is_gzip_bounded(Storage *storage, unsigned skipped, hsize_t size, hsize_t chunk)
 {
     hsize_t most = chunk + chunk / 8 + HARMLESS_BYTES;
     bool is_gzip;
@@ -132,27 +134,87 @@ static bool is_gzip_bounded(Storage *storage, const hsize_t *offset, unsigned sk
         return false;
     }
     if (!is_gzip || size <= most / MOST_DEFLATED || size > UINT32_MAX) return true;
-    unsigned ignored;
     size_t left = (size_t)size;
-    void *packed = malloc(left);
-    bool is_bounded =
-        packed && pf_hdf5_read_chunk(storage->dataset, offset, &ignored, packed, left) >= 0 &&
-        !undo_until_gzip(storage, skipped, packed, &left) && unpacks_within(packed, left, most);
-    free(packed);
+    bool is_bounded = !undo_until_gzip(storage, skipped, storage->packed, &left) &&
+                      unpacks_within(storage->packed, left, most);
     if (!is_bounded) storage->wrong = "a chunk of it unpacks to more than its shape says";
     return is_bounded;
 }
 
-static bool is_chunk_whole(Storage *storage, const hsize_t *offset, hsize_t elements)
+/* A chunk of a dataset with filters into storage->packed. */
+static bool read_packed(Storage *storage, const hsize_t *offset, hsize_t size, unsigned *skipped)
+{
+    if (size > storage->capacity) {
+        free(storage->packed);
+        storage->packed = malloc((size_t)size);
+        storage->capacity = storage->packed ? (size_t)size : 0;
+    }
+    bool is_read = storage->packed && pf_hdf5_read_chunk(storage->dataset, offset, skipped,
+                                                         storage->packed, (size_t)size) >= 0;
+    if (!is_read) storage->wrong = "a chunk of it cannot be read";
+    return is_read;
+}
+
+/* HDF5 walks through all chunks for its answer. */
+static bool find_by_walking(const Storage *storage, const hsize_t *offset, bool *is_written,
+                            hsize_t *size)
 {
     unsigned skipped = 0;
     haddr_t address = HADDR_UNDEF;
-    hsize_t size = 0;
-    if (H5Dget_chunk_info_by_coord(storage->dataset, offset, &skipped, &address, &size) < 0)
+    if (H5Dget_chunk_info_by_coord(storage->dataset, offset, &skipped, &address, size) < 0)
         return false;
-    if (address == HADDR_UNDEF) return true; /* never written: the fill value */
-    return has_room(plain_bytes(storage, skipped, size), elements, storage->element_bytes) &&
-           is_gzip_bounded(storage, offset, skipped, size, elements * storage->element_bytes);
+    *is_written = address != HADDR_UNDEF;
+    return true;
+}
+
+/* The size of a chunk with filters, which HDF5 looks up; 0 also where it is not there. */
+static hsize_t look_up(const Storage *storage, const hsize_t *offset)
+{
+    hsize_t size = 0;
+    herr_t status;
+    H5E_BEGIN_TRY
+    {
+        status = H5Dget_chunk_storage_size(storage->dataset, offset, &size);
+    }
+    H5E_END_TRY
+    return status < 0 ? 0 : size;
+}
+
+/* The mask of filters that were left out comes with the chunk. */
+static bool is_filtered_whole(Storage *storage, const hsize_t *offset, hsize_t elements)
+{
+    unsigned skipped = 0;
+    bool is_written = true;
+    hsize_t size = look_up(storage, offset);
+    if (!size && !find_by_walking(storage, offset, &is_written, &size)) return false;
+    if (!is_written) return true; /* the fill value */
+    return read_packed(storage, offset, size, &skipped) &&
+           has_room(plain_bytes(storage, skipped, size), elements, storage->element_bytes) &&
+           is_gzip_bounded(storage, skipped, size, elements * storage->element_bytes);
+}
+
+/* Of one without filters HDF5 looks up the nominal size alone. */
+static bool is_plain_whole(const Storage *storage, const hsize_t *offset, hsize_t elements)
+{
+    hsize_t size = 0;
+    bool is_written;
+    return find_by_walking(storage, offset, &is_written, &size) &&
+           (!is_written || has_room(size, elements, storage->element_bytes));
+}
+
+/* Whether HDF5 reads what is selected of chunks straight from where they begin in the file, and
+ * never a chunk as a whole, whose size it would take from the file: where there are no filters, and
+ * its cache of chunks has no room for one (see pf_hdf5_storage_open_plain). */
+static bool is_read_in_place(const Storage *storage)
+{
+    size_t slots, cache_bytes = SIZE_MAX;
+    double preemption;
+    if (H5Pget_nfilters(storage->properties)) return false;
+    hid_t access = H5Dget_access_plist(storage->dataset);
+    if (access < 0) return false;
+    bool is_known = H5Pget_chunk_cache(access, &slots, &cache_bytes, &preemption) >= 0;
+    H5Pclose(access);
+    return is_known && !cache_bytes;
 }
 
 /* Moves on to the next chunk between first and last. */
@@ -176,12 +238,16 @@ static bool are_chunks_whole(Storage *storage)
     if (!H5Sget_select_npoints(storage->space)) return true;
     if (rank < 1 || H5Sget_select_bounds(storage->space, first, last) < 0) return false;
     hsize_t elements = 1;
+    if (is_read_in_place(storage)) return true;
+    const bool has_filters = H5Pget_nfilters(storage->properties) > 0;
     for (int i = 0; i < rank; i++) {
         if (!chunk[i] || __builtin_mul_overflow(elements, chunk[i], &elements)) return false;
         offset[i] = first[i] -= first[i] % chunk[i];
     }
     do
-        if (!is_chunk_whole(storage, offset, elements)) return false;
+        if (!(has_filters ? is_filtered_whole(storage, offset, elements)
+                          : is_plain_whole(storage, offset, elements)))
+            return false;
     while (next_chunk(rank, chunk, first, last, offset));
     return true;
 }
@@ -211,7 +277,30 @@ const char *pf_hdf5_storage_fault(hid_t dataset, hid_t selection)
     bool whole = storage.space >= 0 && is_whole(&storage);
     if (selection == H5S_ALL && storage.space >= 0) H5Sclose(storage.space);
     H5Pclose(storage.properties);
+    free(storage.packed);
     return whole ? NULL : storage.wrong ? storage.wrong : too_few;
+}
+
+/* ---- chunks without filters ---- */
+
+static bool has_plain_chunks(hid_t dataset)
+{
+    hid_t properties = H5Dget_create_plist(dataset);
+    bool is_plain = properties >= 0 && H5Pget_layout(properties) == H5D_CHUNKED &&
+                    H5Pget_nfilters(properties) == 0;
+    if (properties >= 0) H5Pclose(properties);
+    return is_plain;
+}
+
+hid_t pf_hdf5_storage_open_plain(hid_t file, const char *name, hid_t object)
+{
+    if (H5Iget_type(object) != H5I_DATASET || !has_plain_chunks(object)) return object;
+    hid_t access = H5Pcreate(H5P_DATASET_ACCESS);
+    H5Pset_chunk_cache(access, 0, 0, 0);
+    H5Oclose(object); /* one that is open already keeps its cache */
+    object = H5Dopen2(file, name, access);
+    H5Pclose(access);
+    return object;
 }
 
 /* ---- sizes ---- */

@@ -3,7 +3,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/base/integers.h"
 #include "common/cache/hdf5/zstd_filter.h"
+
+/* What one request for rows may be. HDF5 takes some microseconds for a chunk. */
+#define REQUEST_BYTES ((size_t)64 << 20)
+#define REQUEST_CHUNKS 50000
 
 /* ---- what a dataset is ---- */
 
@@ -40,10 +45,12 @@ static int read_shape(PfHdf5Tap *tap, hid_t space)
     return 0;
 }
 
-/* Whether the filters are among ours and in our order; notes which there are. */
+/* Whether there are filters, among ours and in our order; notes which. Of a chunk that has none
+ * HDF5 tells the nominal size, and H5Dread_chunk writes as many bytes as the file says. */
 static bool plan_filters(PfHdf5Tap *tap, hid_t properties)
 {
     int count = H5Pget_nfilters(properties), stage = 0, last_stage = 0;
+    if (count < 1) return false;
     for (int i = 0; i < count; i++, last_stage = stage) {
         unsigned values[PF_HDF5_FILTER_VALUES] = {0};
         H5Z_filter_t filter = pf_hdf5_filter_at(properties, i, values);
@@ -91,6 +98,21 @@ static bool plan_chunks(PfHdf5Tap *tap, hid_t properties)
     return plan_filters(tap, properties);
 }
 
+/* Whole chunks where there are any. */
+static void plan_requests(PfHdf5Tap *tap, hid_t properties)
+{
+    hsize_t chunk[PF_MAX_RANK + 1], chunks_beside = 1;
+    int rank = tap->info.shape.rank + 1;
+    tap->request_rows = pf_max((int64_t)(REQUEST_BYTES / pf_hdf5_tap_row_bytes(tap)), 1);
+    if (H5Pget_layout(properties) != H5D_CHUNKED || H5Pget_chunk(properties, rank, chunk) != rank)
+        return;
+    for (int i = 1; i < rank; i++)
+        chunks_beside *= ((hsize_t)tap->info.shape.dims[i - 1] + chunk[i] - 1) / chunk[i];
+    int64_t most = tap->request_rows / (int64_t)chunk[0];
+    most = pf_min(most, REQUEST_CHUNKS / (int64_t)chunks_beside);
+    tap->request_rows = pf_max(most, 1) * (int64_t)chunk[0];
+}
+
 static int describe(PfHdf5Tap *tap, const char *path, PfError *err)
 {
     bool is_native;
@@ -107,8 +129,10 @@ static int describe(PfHdf5Tap *tap, const char *path, PfError *err)
                          "'%s': /features/%s is not shaped (rows, ...) with 1 to %d dimensions "
                          "that are not empty",
                          path, tap->info.name, PF_MAX_RANK + 1);
-    else
+    else {
         tap->is_direct = is_native && plan_chunks(tap, properties);
+        plan_requests(tap, properties);
+    }
     if (properties >= 0) H5Pclose(properties);
     if (space >= 0) H5Sclose(space);
     if (type >= 0) H5Tclose(type);

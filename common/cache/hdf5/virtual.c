@@ -132,7 +132,7 @@ static int read_dtype(const char *text, PfDtype *dtype)
 int pf_hdf5_catalogue_open(hid_t object, const char *name, const PfHdf5Contents *contents,
                            PfHdf5Tap *tap, PfError *err)
 {
-    *tap = (PfHdf5Tap){.id = H5I_INVALID_HID, .filters = "none"};
+    *tap = (PfHdf5Tap){.id = H5I_INVALID_HID, .filters = "none", .request_rows = 1};
     snprintf(tap->info.name, sizeof tap->info.name, "%s", name);
     char *shape = pf_hdf5_read_text_attribute(object, SHAPE_KEY);
     char *dtype = pf_hdf5_read_text_attribute(object, DTYPE_KEY);

@@ -51,7 +51,8 @@ static hid_t create(void)
 }
 
 /* (ROWS, width) of bytes that are all `value`; with width 1 (ROWS). */
-static void write_bytes(hid_t file, const char *name, H5D_layout_t layout, int width, int value)
+static void write_filtered(hid_t file, const char *name, H5D_layout_t layout, bool shuffles,
+                           int width, int value)
 {
     unsigned char bytes[ROWS * 16];
     hsize_t dims[] = {ROWS, (hsize_t)width};
@@ -60,6 +61,7 @@ static void write_bytes(hid_t file, const char *name, H5D_layout_t layout, int w
     H5Pset_create_intermediate_group(links, 1);
     H5Pset_layout(properties, layout);
     if (layout == H5D_CHUNKED) H5Pset_chunk(properties, width > 1 ? 2 : 1, dims);
+    if (shuffles) H5Pset_shuffle(properties);
     memset(bytes, value, sizeof bytes);
     hid_t dataset = H5Dcreate2(file, name, H5T_STD_U8LE, space, links, properties, H5P_DEFAULT);
     ck_assert_int_ge(H5Dwrite(dataset, H5T_STD_U8LE, H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes), 0);
@@ -67,6 +69,11 @@ static void write_bytes(hid_t file, const char *name, H5D_layout_t layout, int w
     H5Pclose(properties);
     H5Pclose(links);
     H5Sclose(space);
+}
+
+static void write_bytes(hid_t file, const char *name, H5D_layout_t layout, int width, int value)
+{
+    write_filtered(file, name, layout, false, width, value);
 }
 
 /* Replaces the only place in the file with those bytes. */
@@ -116,30 +123,52 @@ START_TEST(a_compact_dataset_shorter_than_its_shape)
 }
 END_TEST
 
-/* The chunk's size where it is known: in the entry of the B-tree, with the mask of filters. */
-START_TEST(a_chunk_shorter_than_its_shape)
+/* A file whose only chunk states `size` bytes of 48: size, mask, offset (0, 0, 0), as they are in
+ * the entry of the B-tree. */
+static void write_chunk_that_states(char size, bool shuffles)
 {
-    /* size, mask, offset (0, 0, 0), then the chunk's address */
-    static const char old[] = "\x30\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
-                      new[] = "\x10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
-    uint8_t digests[ROWS][PF_DIGEST_SIZE];
-    PfCache *cache;
-    PfError err = {0};
+    static const char old[] = "\x30\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+    char new[sizeof old] = {size};
     hid_t file = create();
     write_bytes(file, "features/f", H5D_CONTIGUOUS, WIDTH, 7);
-    write_bytes(file, "samples/digest", H5D_CHUNKED, PF_DIGEST_SIZE, 0xaa);
+    write_filtered(file, "samples/digest", H5D_CHUNKED, shuffles, PF_DIGEST_SIZE, 0xaa);
     H5Fclose(file);
-    ck_assert_msg(!pf_cache_open(path, &cache, &err), "%s", err.message);
-    ck_assert_msg(!pf_cache_read_digests(cache, digests, &err), "%s", err.message);
-    ck_assert_int_eq(digests[ROWS - 1][PF_DIGEST_SIZE - 1], 0xaa);
-    pf_cache_close(&cache);
-
     patch(old, new, sizeof old - 1);
-    ck_assert_msg(!pf_cache_open(path, &cache, &err), "%s", err.message);
-    ck_assert(pf_cache_read_digests(cache, digests, &err));
+}
+
+static int read_digests(PfError *err)
+{
+    uint8_t digests[ROWS][PF_DIGEST_SIZE];
+    PfCache *cache;
+    ck_assert_msg(!pf_cache_open(path, &cache, err), "%s", err->message);
+    int failed = pf_cache_read_digests(cache, digests, err);
+    if (!failed) ck_assert_int_eq(digests[ROWS - 1][PF_DIGEST_SIZE - 1], 0xaa);
+    pf_cache_close(&cache);
+    return failed;
+}
+
+START_TEST(a_chunk_shorter_than_its_shape)
+{
+    PfError err = {0};
+    write_chunk_that_states(48, true);
+    ck_assert_msg(!read_digests(&err), "%s", err.message);
+    write_chunk_that_states(16, true);
+    ck_assert(read_digests(&err));
     ck_assert_msg(strstr(err.message, path) && strstr(err.message, "fewer bytes"), "%s",
                   err.message);
-    pf_cache_close(&cache);
+}
+END_TEST
+
+/* Without filters all chunks have the bytes of their shape, and what they state is not looked at.
+ */
+START_TEST(chunks_without_filters_of_any_size)
+{
+    static const char sizes[] = {48, 16, 0, 127};
+    PfError err = {0};
+    for (size_t i = 0; i < sizeof sizes; i++) {
+        write_chunk_that_states(sizes[i], false);
+        ck_assert_msg(!read_digests(&err), "%s", err.message);
+    }
 }
 END_TEST
 
@@ -307,6 +336,7 @@ int main(void)
     tcase_add_checked_fixture(cases, make_folder, remove_folder);
     tcase_add_test(cases, a_compact_dataset_shorter_than_its_shape);
     tcase_add_test(cases, a_chunk_shorter_than_its_shape);
+    tcase_add_test(cases, chunks_without_filters_of_any_size);
     tcase_add_test(cases, virtual_datasets_that_lead_nowhere);
     tcase_add_test(cases, virtual_datasets_that_are_whole);
     tcase_add_test(cases, virtual_datasets_whose_parts_are_a_pattern);
