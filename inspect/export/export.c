@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/base/integers.h"
 #include "common/base/memory.h"
@@ -147,10 +148,25 @@ static void put_npy_header(FILE *stream, const char *type, int64_t rows, int64_t
     fputc('\n', stream);
 }
 
+/* An array that this export does not have would be that of an earlier one, of other rows. */
+static int remove_earlier(const Export *export, const char *name, PfError *err)
+{
+    struct stat status;
+    char *path = path_in(export->folder, name, err);
+    if (!path) return -1;
+    bool is_there = !stat(path, &status) && S_ISREG(status.st_mode);
+    int failed =
+        is_there && unlink(path) && errno != ENOENT
+            ? pf_fail_errno(err, "--export: '%s' of an earlier export cannot be removed", path)
+            : 0;
+    free(path);
+    return failed;
+}
+
 static int write_npy(Export *export, const char *name, const char *type, int64_t columns,
                      const void *values, size_t size, PfError *err)
 {
-    if (!values) return 0;
+    if (!values) return remove_earlier(export, name, err);
     if (begin(export, name, err)) return -1;
     put_npy_header(export->stream, type, export->rows->count, columns);
     fwrite(values, size, (size_t)(export->rows->count * pf_max(1, columns)), export->stream);

@@ -25,6 +25,15 @@ static const char *score_key(const cJSON *object)
     return NULL;
 }
 
+/* A ranking by the train part, where there were no val rows: its score; NULL where it has none. */
+static const char *train_score_key(const cJSON *object)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, object) if (!strncmp(item->string, "train_", 6) &&
+                                         strcmp(item->string, "train_loss")) return item->string;
+    return NULL;
+}
+
 /* ---- the training curve ---- */
 
 static void put_curve(FILE *stream, const char *id, const char *title, const char *name,
@@ -91,14 +100,16 @@ static void put_ranking(FILE *stream, const cJSON *ranking, const char *const *n
 {
     int place = 0;
     bool has_deviations = false;
+    const bool of_train = !strncmp(score, "train_", 6);
+    const char *split = of_train ? "train" : "val";
     const cJSON *ranked;
     cJSON_ArrayForEach(ranked, ranking) has_deviations |= !isnan(number(ranked, "deviation"));
     pf_html_print(stream,
                   "<div class=\"pane scroll\"><table class=\"sortable\" id=\"sweep\"><thead><tr>"
-                  "<th>rank</th><th>val %s</th>",
-                  score + 4);
+                  "<th>rank</th><th>%s %s</th>",
+                  split, score + strlen(split) + 1);
     if (has_deviations) pf_html_print(stream, "<th>deviation</th>");
-    pf_html_print(stream, "<th>val loss</th>");
+    pf_html_print(stream, "<th>%s loss</th>", split);
     for (int a = 0; a < axes; a++) pf_html_print(stream, "<th>%s</th>", names[a]);
     pf_html_print(stream, "</tr></thead><tbody>");
     cJSON_ArrayForEach(ranked, ranking)
@@ -109,7 +120,8 @@ static void put_ranking(FILE *stream, const cJSON *ranking, const char *const *n
             pf_html_print(stream, "<td></td>");
         else if (has_deviations)
             pf_html_print(stream, "<td>%.4f</td>", deviation);
-        pf_html_print(stream, "<td>%.4f</td>", number(ranked, "val_loss"));
+        pf_html_print(stream, "<td>%.4f</td>",
+                      number(ranked, of_train ? "train_loss" : "val_loss"));
         for (int a = 0; a < axes; a++)
             pf_html_print(stream, "<td>%s</td>", value_of(ranked, names[a]));
         pf_html_print(stream, "</tr>");
@@ -179,7 +191,7 @@ static int put_parallel(FILE *stream, const cJSON *ranking, const char *const *n
     }
     cJSON_ArrayForEach(ranked, ranking) values[row++ * columns + axes] =
         high > low ? (number(ranked, score) - low) / (high - low) : 0.5;
-    titles[axes] = score + 4;
+    titles[axes] = strchr(score, '_') + 1;
     snprintf(ends[0], sizeof ends[0], "%.4f", low);
     snprintf(ends[1], sizeof ends[1], "%.4f", high);
     labels[2 * axes] = ends[0];
@@ -196,6 +208,7 @@ static int put_sweep(FILE *stream, const cJSON *ranking, PfError *err)
 {
     const char *names[MOST_AXES], *score = score_key(ranking->child);
     int axes = list_axes(ranking->child, names);
+    if (!score) score = train_score_key(ranking->child);
     if (!score) return 0;
     pf_html_print(stream,
                   "<section id=\"settings\" class=\"charts\"><h2>Settings that were tried</h2>"

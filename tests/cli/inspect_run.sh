@@ -220,6 +220,17 @@ stderr_has 'are the same file'
 expect 0 inspect full.h5 --features --export mine -q
 cmp mine/rows.csv places/rows.csv || failed 'another table'
 
+# An array that this export does not have is not left over from an earlier one.
+cp places/map.npy mine/map.npy
+cp places/map.npy mine/other.npy
+expect 0 inspect full.h5 --features --export mine -q --no-map
+absent mine/map.npy
+exists mine/labels.npy
+exists mine/other.npy
+expect 0 make_cache noclass.h5 notarget
+expect 0 inspect noclass.h5 --features --export mine -q --no-map
+absent mine/labels.npy
+
 # What is no UTF-8 is escaped in Parquet, whose texts must be UTF-8; all else stays.
 expect 0 inspect names.h5 --features --export names -q
 "$PYTHON" - << 'END' || failed 'rows.parquet has other names'

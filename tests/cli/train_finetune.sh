@@ -32,6 +32,10 @@ stderr_has '2 heads: 2 of backbone-lr'
 [ "$(wc -l < sweep.csv)" -eq 3 ] || failed 'a line for each'
 expect 0 tune --folds 2 --seeds 2
 stderr_has '4 heads: 2 folds x 2 seeds'
+# --calibrate without val rows is refused before the first epoch.
+expect 2 tune --folds 2 --calibrate
+stderr_has '--calibrate with --finetune needs rows for validation, and no --folds'
+stderr_lacks 'epoch'
 
 # A head that learned alone first begins where that one ended.
 first_loss() { awk -F: '/"train_loss"/ { gsub(/[ ,\t]/, "", $2); print $2; exit }' "$1"; }

@@ -32,6 +32,7 @@ cache("noise.h5", random.normal(size=(150, 80)), np.repeat([0, 1], [110, 40]),
       kind=random.integers(0, 2, 150).astype("i4"), size=random.normal(size=150).astype("f4"))
 cache("many.h5", rows(5000, 400, 2)[0], kind=random.integers(0, 40, 5000).astype("i4"))
 cache("few.h5", x[:9], kind=np.arange(9).astype("i4") % 2)
+cache("huge.h5", random.normal(size=(40, 13108)), kind=np.arange(40).astype("i4") % 2)
 cache("coin.h5", random.normal(size=(150, 80)), kind=random.integers(0, 2, 150).astype("i4"))
 cache("eleven.h5", x[:11], kind=np.arange(11).astype("i4") % 2)
 cache("lone.h5", x[:100], kind=(np.arange(100) % 25 == 0).astype("i4"))
@@ -154,6 +155,7 @@ expect 0 train plain.h5 --target kind --folds 3 --calibrate
 stderr_has "'kind' calibrated by 260 out-of-fold rows"
 expect 2 train plain.h5 --target size --calibrate
 stderr_has '--calibrate is for classes and labels'
+stderr_lacks 'search'
 
 # Of rows that were too few to choose a decay without a fold, it is the one that all of them chose.
 expect 0 train eleven.h5 --val 0 --calibrate --json searched.json
@@ -259,4 +261,39 @@ stdout_lacks novelty
 expect 2 predict kind.safetensors plain.h5 --novelty
 stderr_has 'train it again with --novelty'
 expect 2 predict novel.safetensors --export x.onnx --reject 99
+# What it needs is looked for before anything is trained.
+expect 1 train few.h5 --val 0 --novelty --no-search --epochs 2 -o never.safetensors
+stderr_has '--novelty needs 20 rows to train on, of at most 13107 features; found 9 of 30'
+stderr_lacks 'epoch'
+expect 1 train huge.h5 --val 0 --novelty --no-search --epochs 2 -o never.safetensors
+stderr_has 'found 40 of 13108'
+stderr_lacks 'epoch'
+expect 1 train plain.h5 --target kind --novelty --sweep per-class=1,50 --epochs 2 -o never.safetensors
+stderr_has 'found 2 of 30'
+absent never.safetensors
+
+# ---- TensorBoard ----
+
+expect 0 train plain.h5 --target kind,size --epochs 2 --sweep lr=1e-4,1e-3,1e-2,1e-1 --tensorboard events
+exists events/head-0004/events.out.tfevents.0.permafrost
+"$PYTHON" - << 'END' || failed 'the metadata of the projector have other numbers than the cache'
+import csv
+import h5py
+rows = list(csv.DictReader(open("events/best/metadata.tsv"), delimiter="\t"))
+wanted = h5py.File("plain.h5")["targets/size"][:]
+assert len(rows) == len(wanted)
+for row, value in zip(rows, wanted):
+    assert abs(float(row["size"]) - value) <= 2e-5 * abs(value) + 1e-4, (row, value)
+END
+# The heads of a larger sweep before are removed; what is not of this program stays.
+echo mine > events/head-0003/notes
+echo mine > events/head-0004/events.out.tfevents.0.permafrost
+expect 0 train plain.h5 --target kind --epochs 2 --sweep lr=1e-3,1e-2 --tensorboard events
+exists events/head-0002/events.out.tfevents.0.permafrost
+absent events/head-0003/events.out.tfevents.0.permafrost
+exists events/head-0003/notes
+[ "$(cat events/head-0004/events.out.tfevents.0.permafrost)" = mine ] || failed 'a file of another was removed'
+rm events/head-000[34]/*
+expect 0 train plain.h5 --target kind --epochs 2 --tensorboard events
+absent events/head-0001
 done_with

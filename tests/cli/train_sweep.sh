@@ -60,6 +60,29 @@ stdout_has ' +- '
 [ "$(wc -l < folds.csv)" -eq 13 ] || failed 'twelve heads'
 [ "$(cut -d, -f3 folds.csv | sort -u | tr '\n' ' ')" = '0 1 2 fold ' ] || failed 'three folds'
 
+# Without val rows the ranking is by the train part, and says so.
+make_cache noval.h5 hard
+expect 0 train noval.h5 --val 0 --epochs 3 --sweep lr=1e-3,1e-2 --json noval.json --report noval.html
+stdout_has ' rank  train accuracy'
+stdout_lacks 'val accuracy'
+"$PYTHON" - << 'END' || failed 'the ranking gives the train part as val'
+import json
+result = json.load(open("noval.json"))
+for ranked in result["sweep"]:
+    assert ranked["train_accuracy"] > 0 and ranked["train_loss"] > 0, ranked
+    assert not any(key.startswith("val") for key in ranked), ranked
+END
+grep -q '<th>train accuracy</th><th>train loss</th>' noval.html || failed 'the page ranks by val'
+! grep -q '<th>val' noval.html || failed 'the page has val numbers'
+
+# --resume refuses what keeps no state.
+expect 2 train own.h5 --target class --optimizer lbfgs --resume -o no_state.safetensors
+stderr_has '--optimizer lbfgs keeps no state'
+expect 2 train own.h5 --target class --resume -o no_state.safetensors
+stderr_has 'the search of the weight decay keeps no state'
+absent no_state.safetensors
+expect 0 train own.h5 --target class --no-search --epochs 2 --resume -o state.safetensors
+
 # Every tap of the cache, ranked.
 expect 0 train taps.h5 --tap all --epochs 5 --json taps.json
 stderr_has 'all 4 taps'

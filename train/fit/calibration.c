@@ -19,14 +19,18 @@ static bool has_probabilities(const PfTask *task)
     return !task->scale;
 }
 
+int pf_calibration_check(const PfTask *tasks, int task_count, PfError *err)
+{
+    for (int t = 0; t < task_count; t++)
+        if (has_probabilities(&tasks[t])) return 0;
+    return pf_fail(err, PF_EXIT_USAGE,
+                   "--calibrate is for classes and labels, whose probabilities it makes true; "
+                   "no target that is trained has them");
+}
+
 int pf_calibration_new(const PfTask *tasks, int task_count, PfCalibration **out, PfError *err)
 {
-    bool any = false;
-    for (int t = 0; t < task_count; t++) any |= has_probabilities(&tasks[t]);
-    if (!any)
-        return pf_fail(err, PF_EXIT_USAGE,
-                       "--calibrate is for classes and labels, whose probabilities it makes true; "
-                       "no target that is trained has them");
+    if (pf_calibration_check(tasks, task_count, err)) return -1;
     PfCalibration *calibration = pf_calloc(1, sizeof *calibration, err);
     if (!calibration) return -1;
     calibration->task_count = task_count;

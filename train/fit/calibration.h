@@ -26,7 +26,10 @@ typedef struct PfCalibration {
     int folds;                /* whose heads said it out of fold; 0: the val rows did */
 } PfCalibration;
 
-/* Fails (PF_EXIT_USAGE) where no task is of classes or labels. Free with pf_calibration_free. */
+/* Fails (PF_EXIT_USAGE) where no task is of classes or labels: for before the training. */
+int pf_calibration_check(const PfTask *tasks, int task_count, PfError *err);
+
+/* Fails as pf_calibration_check does. Free with pf_calibration_free. */
 int pf_calibration_new(const PfTask *tasks, int task_count, PfCalibration **out, PfError *err);
 void pf_calibration_free(PfCalibration **calibration);
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/integers.h"
 #include "common/base/memory.h"
 #include "train/features/normalize.h"
 #include "train/kernels/gemm.h"
@@ -137,23 +138,29 @@ static int allocate(PfNovelty *novelty, const float *mean, const float *scale, P
     return novelty->mean && novelty->scale ? 0 : -1;
 }
 
+static int64_t kept_rows(int64_t rows, int64_t features)
+{
+    return pf_min(rows, pf_min(PF_NOVELTY_ROWS, PF_NOVELTY_NUMBERS / features));
+}
+
+int pf_novelty_check(int64_t rows, int64_t features, PfError *err)
+{
+    if (kept_rows(rows, features) >= LEAST_ROWS) return 0;
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "--novelty needs %d rows to train on, of at most %lld features; found %lld of "
+                   "%lld",
+                   LEAST_ROWS, (long long)(PF_NOVELTY_NUMBERS / LEAST_ROWS), (long long)rows,
+                   (long long)features);
+}
+
 int pf_novelty_measure(PfBatchLoader *loader, int64_t features, const int32_t *rows, int64_t count,
                        const uint32_t *alike, const float *mean, const float *scale,
                        PfThreadPool *pool, PfNovelty **out, PfError *err)
 {
-    int64_t kept = PF_NOVELTY_NUMBERS / features;
-    if (kept > PF_NOVELTY_ROWS) kept = PF_NOVELTY_ROWS;
-    if (kept > count) kept = count;
-    if (kept < LEAST_ROWS)
-        return pf_fail(
-            err, PF_EXIT_FAILED,
-            "--novelty needs %d rows to train on, of at most %lld features; found %lld of "
-            "%lld",
-            LEAST_ROWS, (long long)(PF_NOVELTY_NUMBERS / LEAST_ROWS), (long long)count,
-            (long long)features);
+    if (pf_novelty_check(count, features, err)) return -1;
     PfNovelty *novelty = pf_calloc(1, sizeof *novelty, err);
     if (!novelty) return -1;
-    novelty->rows = kept;
+    novelty->rows = kept_rows(count, features);
     novelty->features = features;
     Measuring measuring = {.novelty = novelty, .alike = alike, .pool = pool};
     int failed =

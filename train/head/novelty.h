@@ -27,8 +27,12 @@ typedef struct PfNovelty {
     float quantiles[PF_NOVELTY_QUANTILES]; /* ascending distances */
 } PfNovelty;
 
+/* Fails (PF_EXIT_FAILED) where there are fewer than 20 rows, or so many features that so many rows
+ * would not fit: for before the training. */
+int pf_novelty_check(int64_t rows, int64_t features, PfError *err);
+
 /* rows: (count) ascending, as the loader gives them, standardised by mean and scale (NULL: not).
- * alike: as in pf_row_choice_fold. Fails where there are fewer than 20 rows. The same for any
+ * alike: as in pf_row_choice_fold. Fails as pf_novelty_check does. The same for any
  * number of threads. Free with pf_novelty_free. */
 int pf_novelty_measure(PfBatchLoader *loader, int64_t features, const int32_t *rows, int64_t count,
                        const uint32_t *alike, const float *mean, const float *scale,

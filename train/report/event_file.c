@@ -1,15 +1,25 @@
 #include "train/report/event_file.h"
 
+#include <fcntl.h>
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/base/memory.h"
 #include "common/file/atomic_file.h"
+#include "common/file/input_file.h"
 
 enum { VARINT = 0, FIXED64 = 1, BYTES = 2, FIXED32 = 5 };
 enum { EVENT_WALL_TIME = 1, EVENT_STEP = 2, EVENT_VERSION = 3, EVENT_SUMMARY = 5 };
 enum { SUMMARY_VALUE = 1, VALUE_TAG = 1, VALUE_NUMBER = 2, VALUE_IMAGE = 4 };
+#define NAME "events.out.tfevents.0.permafrost"
+#define VERSION "brain.Event:2"
+/* Of the first record: its length and the sum of that, a key and the time, the key and the length
+ * of the version. */
+#define VERSION_OFFSET (8 + 4 + 9 + 2)
+
 enum { IMAGE_HEIGHT = 1, IMAGE_WIDTH = 2, IMAGE_COLOURS = 3, IMAGE_BYTES = 4 };
 
 /* ---- messages ---- */
@@ -125,7 +135,7 @@ void pf_event_file_add(PfEventFile *file, int64_t step, PfMessage *value)
     PfMessage summary = {0}, event = {0};
     if (!file->records.size) { /* the first event says what the file is */
         pf_message_put_double(&event, EVENT_WALL_TIME, file->wall_time);
-        pf_message_put_text(&event, EVENT_VERSION, "brain.Event:2");
+        pf_message_put_text(&event, EVENT_VERSION, VERSION);
         put_record(&file->records, &event);
     }
     pf_message_put_message(&summary, SUMMARY_VALUE, value);
@@ -163,13 +173,34 @@ int pf_event_file_write(PfEventFile *file, const char *folder, PfError *err)
     size_t length = strlen(folder);
     int failed =
         file->records.failed ? pf_fail(err, PF_EXIT_FAILED, "out of memory for events") : 0;
-    static const char name[] = "/events.out.tfevents.0.permafrost";
-    if (!failed) failed = !(path = pf_calloc(length + sizeof name, 1, err));
+    if (!failed) failed = !(path = pf_calloc(length + sizeof "/" NAME, 1, err));
     if (!failed) {
-        strcpy(stpcpy(path, folder), name);
+        strcpy(stpcpy(path, folder), "/" NAME);
         failed = pf_atomic_file_write(path, file->records.bytes, file->records.size, err);
     }
     free(path);
     pf_message_free(&file->records);
     return failed ? -1 : 0;
+}
+
+static bool is_event_file(const char *path)
+{
+    static const char version[] = VERSION;
+    char begin[VERSION_OFFSET + sizeof version - 1];
+    struct stat status;
+    int fd = pf_input_file_try(AT_FDCWD, path, &status);
+    if (fd < 0) return false;
+    ssize_t size = read(fd, begin, sizeof begin);
+    close(fd);
+    return size == (ssize_t)sizeof begin &&
+           !memcmp(begin + VERSION_OFFSET, version, sizeof version - 1);
+}
+
+void pf_event_file_remove(const char *folder)
+{
+    char *path = pf_calloc(strlen(folder) + sizeof "/" NAME, 1, NULL);
+    if (!path) return;
+    strcpy(stpcpy(path, folder), "/" NAME);
+    if (is_event_file(path)) unlink(path);
+    free(path);
 }

@@ -44,6 +44,9 @@ void pf_event_file_add_image(PfEventFile *file, int64_t step, const char *tag, i
 /* Writes folder/events.out.tfevents.0.permafrost, in place of one that is there, and frees. */
 int pf_event_file_write(PfEventFile *file, const char *folder, PfError *err);
 
+/* Removes that file of the folder, where its first record is as pf_event_file_add writes it. */
+void pf_event_file_remove(const char *folder);
+
 /* CRC-32C (Castagnoli), as RFC 3720 has it. */
 uint32_t pf_event_file_crc32c(const void *bytes, size_t size);
 

@@ -1,5 +1,6 @@
 #include "train/report/page.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -122,8 +123,11 @@ static void add_facts(PfPageData *data, const PfTrainRun *run)
     char spec[PF_HEAD_SPEC_TEXT_SIZE];
     pf_page_add_fact(data, "head", "%s, %s", pf_head_spec_text(&run->sweep->experiment.spec, spec),
                      pf_optimizer_names[run->sweep->experiment.optimizer]);
-    pf_page_add_fact(data, "best", "epoch %d, val %s %.4f", best->epoch,
-                     pf_train_run_score_name(run->sweep->table), best->val_score);
+    if (isnan(best->val_score))
+        pf_page_add_fact(data, "best", "epoch %d", best->epoch);
+    else
+        pf_page_add_fact(data, "best", "epoch %d, val %s %.4f", best->epoch,
+                         pf_train_run_score_name(run->sweep->table), best->val_score);
     pf_page_add_fact(data, "time", "%.2f s: load %.2f, train %.2f", run->total_seconds,
                      run->sweep->load_seconds, run->sweep->train_seconds);
     if (run->sweep->trial_count > 1) pf_page_add_fact(data, "heads", "%d", run->sweep->trial_count);

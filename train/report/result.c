@@ -247,6 +247,7 @@ cJSON *pf_result_split(const PfTrainRun *run, PfSplit split, bool with_details)
 static cJSON *ranked_json(const PfTrainRun *run, const PfRanked *ranked)
 {
     const PfSweep *sweep = run->sweep;
+    const char *split = ranked->of_train ? "train" : "val";
     cJSON *json = cJSON_CreateObject(), *setting = cJSON_AddObjectToObject(json, "setting");
     for (int a = 0; a < run->options->axis_count; a++)
         cJSON_AddStringToObject(setting, run->options->axes[a].name,
@@ -254,9 +255,9 @@ static cJSON *ranked_json(const PfTrainRun *run, const PfRanked *ranked)
     if (sweep->tap_count > 1)
         cJSON_AddStringToObject(json, "tap",
                                 pf_cache_tap(run->cache, sweep->taps[ranked->tap])->name);
-    add_score(json, run, "val", ranked->mean);
+    add_score(json, run, split, ranked->mean);
     pf_metrics_add_number(json, "deviation", ranked->deviation);
-    pf_metrics_add_number(json, "val_loss", ranked->mean_loss);
+    pf_metrics_add_number(json, ranked->of_train ? "train_loss" : "val_loss", ranked->mean_loss);
     if (run->options->evaluate_all) {
         add_score(json, run, "test", ranked->test_mean);
         pf_metrics_add_number(json, "test_deviation", ranked->test_deviation);

@@ -78,7 +78,10 @@ void pf_result_tables_ranking(const PfTrainRun *run)
     const PfSweep *sweep = run->sweep;
     int lines = pf_log_verbosity() > PF_NORMAL ? sweep->ranked_count : MAX_RANKED_LINES;
     if (sweep->trial_count == 1) return;
-    pf_show(" rank  val %-14s      loss%s", pf_train_run_score_name(sweep->table),
+    char score[40];
+    snprintf(score, sizeof score, "%s %s", sweep->ranking[0].of_train ? "train" : "val",
+             pf_train_run_score_name(sweep->table));
+    pf_show(" rank  %-18s      loss%s", score,
             pf_log_show_columns() > RANK_COLUMNS + RANK_INDENT ? "  setting" : "");
     for (int i = 0; i < sweep->ranked_count && i < lines; i++) print_ranked(run, i);
     if (sweep->ranked_count > lines)

@@ -1,12 +1,14 @@
 #include "train/report/tensorboard.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "common/base/integers.h"
 #include "common/base/log.h"
@@ -214,6 +216,24 @@ static int write_trial(const PfTrainOptions *options, const PfTrainRun *run, int
     return failed ? -1 : 0;
 }
 
+/* The heads of an earlier, larger sweep would stand in the table of this one. A folder of theirs
+ * that holds anything else stays. */
+static int remove_more_trials(const char *folder, int count, PfError *err)
+{
+    struct stat status;
+    size_t size = strlen(folder) + 32;
+    char *path = pf_calloc(size, 1, err);
+    if (!path) return -1;
+    for (int index = count; index < INT_MAX; index++) {
+        snprintf(path, size, "%s/head-%04d", folder, index + 1);
+        if (stat(path, &status) || !S_ISDIR(status.st_mode)) break;
+        pf_event_file_remove(path);
+        rmdir(path);
+    }
+    free(path);
+    return 0;
+}
+
 /* ---- the projector ---- */
 
 static int open_text(const char *folder, const char *name, PfAtomicFile **out, PfError *err)
@@ -226,6 +246,18 @@ static int open_text(const char *folder, const char *name, PfAtomicFile **out, P
     return failed;
 }
 
+/* The first number of a row, as the cache has it: a task holds numbers in units of their spread. */
+static float first_number(const PfTask *task, int64_t row)
+{
+    const int32_t own = (int32_t)row;
+    float numbers[2] = {0}; /* of points x and y are turned into those of the image together */
+    PfTask first = *task;
+    first.outputs = (int)pf_min(task->outputs, 2);
+    memcpy(numbers, task->values + row * task->outputs, (size_t)first.outputs * sizeof *numbers);
+    pf_task_to_target_units(&first, &own, 1, numbers, first.outputs);
+    return numbers[0];
+}
+
 static void put_row_metadata(FILE *stream, const PfFeatureTable *table, int64_t row)
 {
     pf_print(stream, "%s\t%s", table->paths ? table->paths[row] : "",
@@ -236,7 +268,7 @@ static void put_row_metadata(FILE *stream, const PfFeatureTable *table, int64_t 
         if (task->kind == PF_TARGET_CLASS)
             pf_print(stream, "\t%s", class >= 0 ? task->classes[class] : "");
         else
-            pf_print(stream, "\t%.6g", (double)task->values[row * task->outputs]);
+            pf_print(stream, "\t%.6g", (double)first_number(task, row));
     }
     pf_print(stream, "\n");
 }
@@ -310,6 +342,8 @@ int pf_tensorboard_write(const PfTrainOptions *options, const PfTrainRun *run, P
     }
     for (int i = 0; i < run->sweep->trial_count && !failed && run->sweep->trial_count > 1; i++)
         failed = write_trial(options, run, i, now, err);
+    const int trials = run->sweep->trial_count > 1 ? run->sweep->trial_count : 0;
+    if (!failed) failed = remove_more_trials(options->tensorboard, trials, err);
     pf_message_free(&file.records);
     free(best);
     if (!failed) pf_say("for TensorBoard: %s", options->tensorboard);

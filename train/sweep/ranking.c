@@ -12,34 +12,54 @@ static int compare_trials(const void *a, const void *b)
     return (left->seed > right->seed) - (left->seed < right->seed);
 }
 
-/* What a trial is ranked by: without val rows its train score. */
-static double score_of(const PfTrial *trial)
+/* Whether no trial has val rows, so that all are ranked by their train part. */
+static bool has_only_train(const PfTrial *trials, int count)
 {
-    return isnan(trial->val_score) ? trial->train_score : trial->val_score;
+    for (int i = 0; i < count; i++)
+        if (!isnan(trials[i].val_loss) || !isnan(trials[i].val_score)) return false;
+    return true;
 }
 
-static PfRanked sum_up(const PfTrial *trials, int count)
+/* What a trial is ranked by. */
+static double score_of(const PfTrial *trial, bool of_train)
+{
+    return of_train ? trial->train_score : trial->val_score;
+}
+
+/* The val rows of a fold may have no score, as R2 of equal numbers: the mean is of the others. */
+static bool is_left_out(const PfTrial *trial, bool of_train)
+{
+    return isnan(score_of(trial, of_train)) && !trial->diverged;
+}
+
+static PfRanked sum_up(const PfTrial *trials, int count, bool of_train)
 {
     PfRanked ranked = {.setting = trials[0].setting,
                        .tap = trials[0].tap,
+                       .of_train = of_train,
                        .trials = count,
                        .deviation = NAN,
                        .test_deviation = NAN,
                        .best_seed = trials[0].seed};
     double squares = 0, best = -INFINITY;
+    int scored = 0;
+    for (int i = 0; i < count; i++) scored += !is_left_out(&trials[i], of_train);
+    if (!scored) ranked.mean = NAN;
     for (int i = 0; i < count; i++) {
-        double score = score_of(&trials[i]);
+        double score = score_of(&trials[i], of_train);
         ranked.diverged += trials[i].diverged;
-        ranked.mean += score / count;
         ranked.test_mean += trials[i].test_score / count;
-        ranked.mean_loss +=
-            (isnan(trials[i].val_loss) ? trials[i].train_loss : trials[i].val_loss) / count;
+        ranked.mean_loss += (of_train ? trials[i].train_loss : trials[i].val_loss) / count;
+        if (is_left_out(&trials[i], of_train)) continue;
+        ranked.mean += score / scored;
         if (!(score > best)) continue;
         best = score;
         ranked.best_seed = trials[i].seed;
     }
-    for (int i = 0; i < count; i++) squares += pow(score_of(&trials[i]) - ranked.mean, 2);
-    if (count > 1) ranked.deviation = sqrt(squares / (count - 1));
+    for (int i = 0; i < count; i++)
+        if (!is_left_out(&trials[i], of_train))
+            squares += pow(score_of(&trials[i], of_train) - ranked.mean, 2);
+    if (scored > 1) ranked.deviation = sqrt(squares / (scored - 1));
     squares = 0;
     for (int i = 0; i < count; i++) squares += pow(trials[i].test_score - ranked.test_mean, 2);
     if (count > 1) ranked.test_deviation = sqrt(squares / (count - 1));
@@ -62,13 +82,14 @@ static int compare_ranked(const void *a, const void *b)
 
 int pf_ranking_make(PfTrial *trials, int count, PfRanked *ranking)
 {
+    const bool of_train = has_only_train(trials, count);
     int ranked = 0;
     qsort(trials, (size_t)count, sizeof *trials, compare_trials);
     for (int first = 0, end; first < count; first = end) {
         const PfTrial *trial = &trials[first];
         for (end = first + 1; end < count; end++)
             if (trials[end].setting != trial->setting || trials[end].tap != trial->tap) break;
-        ranking[ranked++] = sum_up(trial, end - first);
+        ranking[ranked++] = sum_up(trial, end - first, of_train);
     }
     qsort(ranking, (size_t)ranked, sizeof *ranking, compare_ranked);
     return ranked;

@@ -20,11 +20,12 @@ typedef struct PfTrial {
 /* A setting on a tap: over its folds and seeds. */
 typedef struct PfRanked {
     int setting, tap;
-    double mean, deviation; /* of the val score; deviation NaN of a single trial */
+    bool of_train;          /* the next three are of the train part: no trial has val rows */
+    double mean, deviation; /* of the score; deviation NaN of a single trial */
     double mean_loss;
     double test_mean, test_deviation; /* of the test score; NaN as in PfTrial */
     int trials, diverged;             /* how many, and how many of them diverged */
-    int64_t best_seed;                /* whose val score is the highest */
+    int64_t best_seed;                /* whose score is the highest */
 } PfRanked;
 
 /* Sorts `count` trials by tap, setting, fold and seed, and fills ranking, which has room for every

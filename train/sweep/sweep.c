@@ -9,8 +9,10 @@
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "train/fit/decay_search.h"
+#include "train/head/novelty.h"
 #include "train/sweep/checkpoint_run.h"
 #include "train/sweep/head_batch_run.h"
+#include "train/sweep/search_plan.h"
 #include "train/sweep/stage.h"
 #include "train/sweep/sweep_ranks.h"
 
@@ -40,6 +42,65 @@ int pf_sweep_feature_memory(const PfCache *cache, const PfTrainOptions *options,
                                   err);
 }
 
+/* The rows that the kept head will be trained on, as far as the first stage shows them. */
+static int64_t kept_train_rows(const Runner *runner, const PfFeatureTable *table,
+                               const PfExperiment *experiment)
+{
+    if (runner->options->folds)
+        return table->split_counts[PF_SPLIT_TRAIN] + table->split_counts[PF_SPLIT_VAL];
+    return pf_train_row_count(table, experiment);
+}
+
+static int check_novelty(const Runner *runner, const PfFeatureTable *table, PfError *err)
+{
+    const PfSweep *sweep = runner->sweep;
+    for (int t = 0; t < sweep->tap_count; t++) {
+        const PfShape *shape = &pf_cache_tap(runner->cache, sweep->taps[t])->shape;
+        int64_t features = sweep->finetune ? pf_finetune_features(sweep->finetune)
+                                           : pf_shape_count(shape) / table->views;
+        for (int s = 0; s < sweep->setting_count; s++) {
+            const PfExperiment *experiment = &sweep->settings[s].experiment;
+            if (pf_novelty_check(kept_train_rows(runner, table, experiment), features, err))
+                return -1;
+        }
+    }
+    return 0;
+}
+
+static int check_calibration(const Runner *runner, const PfFeatureTable *table, PfError *err)
+{
+    bool has_val = !runner->options->folds && table->split_counts[PF_SPLIT_VAL];
+    if (pf_calibration_check(table->tasks, table->task_count, err)) return -1;
+    if (has_val || !runner->sweep->finetune) return 0;
+    return pf_fail(err, PF_EXIT_USAGE,
+                   "--calibrate with --finetune needs rows for validation, and no --folds: heads "
+                   "out of fold would take as many fine-tunings");
+}
+
+static int check_resume(const Runner *runner, const PfFeatureTable *table, PfError *err)
+{
+    const PfExperiment *experiment = &runner->sweep->settings[0].experiment;
+    bool is_searched =
+        !runner->sweep->finetune && pf_search_plan(experiment, table, NULL) == PF_SEARCH_DECAY;
+    if (!is_searched && experiment->optimizer != PF_LBFGS) return 0;
+    return pf_fail(err, PF_EXIT_USAGE,
+                   "--resume goes on with a training in steps, and %s keeps no state: the same "
+                   "command begins anew.\nHint: leave out --resume%s",
+                   is_searched ? "the search of the weight decay" : "--optimizer lbfgs",
+                   is_searched ? ", or train in steps with --no-search" : "");
+}
+
+/* What would be refused after the training, or could not be done at all: before the first step. */
+static int check_wishes(const Runner *runner, const PfFeatureTable *table, PfError *err)
+{
+    const PfTrainOptions *options = runner->options;
+    return (options->calibrate && check_calibration(runner, table, err)) ||
+                   (options->novelty && check_novelty(runner, table, err)) ||
+                   (options->resume && check_resume(runner, table, err))
+               ? -1
+               : 0;
+}
+
 /* tap: of the sweep. */
 static int open_stage(Runner *runner, int tap, int fold, PfNormalize normalize, PfStage *stage,
                       PfError *err)
@@ -56,6 +117,10 @@ static int open_stage(Runner *runner, int tap, int fold, PfNormalize normalize, 
     int failed = pf_stage_open(&source, tap, fold, normalize, !runner->told, stage, err);
     sweep->load_seconds += pf_clock_seconds() - started;
     if (failed) return -1;
+    if (!runner->told && check_wishes(runner, stage->table, err)) {
+        pf_stage_close(stage);
+        return -1;
+    }
     const PfSweepObserver *observer = runner->observer;
     if (!runner->told && observer && observer->on_stage)
         observer->on_stage(observer->context, sweep, stage->table);
@@ -396,10 +461,6 @@ static int calibrate(Runner *runner, PfError *err)
     if (pf_calibration_new(table->tasks, table->task_count, &sweep->calibration, err)) return -1;
     if (table->split_counts[PF_SPLIT_VAL]) {
         if (add_logits(runner, table, sweep->result.network, err)) return -1;
-    } else if (sweep->finetune) {
-        return pf_fail(err, PF_EXIT_USAGE,
-                       "--calibrate with --finetune needs rows for validation: heads out of fold "
-                       "would take as many fine-tunings");
     } else {
         sweep->calibration->folds = pf_stage_fold_count(runner->options);
         for (int fold = 0; fold < sweep->calibration->folds; fold++)
