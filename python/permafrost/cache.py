@@ -77,7 +77,10 @@ def check_parts(path, dataset):
 
 def open_file(path):
     """An open h5py.File that is a cache."""
-    file = h5py.File(os.path.realpath(path), "r")  # from where HDF5, too, looks for parts
+    real = os.path.realpath(path)  # from where HDF5, too, looks for parts
+    if os.path.exists(real) and not os.path.isfile(real):
+        raise ValueError(f"{path!r} is no file")
+    file = h5py.File(real, "r")
     try:
         refuse_links(file, path)
         what, version = file.attrs.get("format"), file.attrs.get("format_version")

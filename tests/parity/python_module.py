@@ -193,6 +193,8 @@ def check_files():
         f["x"] = 1
     fails(ValueError, "is no cache", permafrost.open, "other.h5")
     fails(OSError, "", permafrost.open, "absent.h5")
+    os.mkfifo("pipe.h5")
+    fails(ValueError, "is no file", permafrost.open, "pipe.h5")
 
 
 def check_virtual():
