@@ -1,7 +1,10 @@
 """A cache as arrays, a table and batches. docs/cache-format.md says what is in the file."""
 import builtins
+import collections
 import json
+import math
 import os
+import threading
 
 import h5py
 import numpy as np
@@ -12,6 +15,8 @@ SPLITS = ("train", "val", "test")
 SEAL = b"\x89PFSEAL\n"
 TRAILER_BYTES = 48
 BLOCK_ROWS = 1024  # of features without chunks
+MOST_OPEN = 32  # parts of a virtual cache
+CHOOSING = "rows are chosen by a number, a slice, numbers or a mask"
 
 
 def open(path):
@@ -28,10 +33,56 @@ def read_trailer(path):
     return trailer[24:40] if trailer.startswith(SEAL) else None
 
 
+def refuse_links(file, path):
+    """HDF5 would follow links and datasets to any file that may be read."""
+    def look_at_link(name, info):
+        if info.type not in (h5py.h5l.TYPE_HARD, h5py.h5l.TYPE_SOFT):
+            return f"/{os.fsdecode(name)} is a link to another file, which is not followed"
+
+    def look_at_object(name, of):
+        if isinstance(of, h5py.Dataset) and of.external:
+            return f"the numbers of /{name} are in another file (external storage), which is not read"
+
+    found = file.id.links.visit(look_at_link, info=True) or file.visititems(look_at_object)
+    if found:
+        raise ValueError(f"{path!r}: {found}")
+    for group in ("samples", "classes", "sources"):
+        members = file.get(group)
+        for name in members if isinstance(members, h5py.Group) else ():
+            if getattr(members.get(name), "is_virtual", False):
+                raise ValueError(f"{path!r}: /{group}/{name} is virtual; only features and targets may be")
+
+
+def find_part(path, name):
+    """The file that a virtual one names as a part: in its folder or below."""
+    here = os.path.dirname(os.path.realpath(path))
+    part = os.path.realpath(os.path.join(here, name))
+    if os.path.commonpath([here, part]) != here or not os.path.isfile(part):
+        raise FileNotFoundError(f"{path!r}: its part {name!r} is no file in its folder or below")
+    return part
+
+
+def check_parts(path, dataset):
+    """A virtual dataset of another program's, which HDF5 reads. Of parts that are missing it makes up numbers."""
+    for name in {part.file_name for part in dataset.virtual_sources()} - {"."}:
+        if "%" in name.replace("%%", ""):
+            raise ValueError(f"{path!r}: its parts {name!r} are named by a pattern, which is not read")
+        with h5py.File(find_part(path, name.replace("%%", "%")), "r") as file:
+            refuse_links(file, file.filename)
+            part_is_virtual = []
+            file.visititems(lambda _, of: part_is_virtual.append(1) if getattr(of, "is_virtual", False) else None)
+            if part_is_virtual:
+                raise ValueError(f"{path!r}: its part {name!r} is virtual itself")
+
+
 def open_file(path):
     """An open h5py.File that is a cache."""
-    file = h5py.File(path, "r")
+    real = os.path.realpath(path)  # from where HDF5, too, looks for parts
+    if os.path.exists(real) and not os.path.isfile(real):
+        raise ValueError(f"{path!r} is no file")
+    file = h5py.File(real, "r")
     try:
+        refuse_links(file, path)
         what, version = file.attrs.get("format"), file.attrs.get("format_version")
         if what not in ("permafrost-cache", b"permafrost-cache"):
             raise ValueError(f"{path!r} is no cache: its attribute 'format' is {what!r}, not 'permafrost-cache'")
@@ -67,11 +118,14 @@ class Features:
         return f"<features {self.shape} {self.dtype}>"
 
     def _range(self, first, last):
-        parts, begin = [], 0
-        for reader, end in zip(self._readers, self._ends):
-            if first < end and last > begin:
-                parts.append(reader[max(first, begin) - begin:min(last, int(end)) - begin])
-            begin = int(end)
+        parts = []
+        i = int(np.searchsorted(self._ends, first, "right"))
+        while first < last and i < len(self._readers):
+            begin = int(self._ends[i]) - self._readers[i].shape[0]
+            end = min(last, int(self._ends[i]))
+            if end > first:
+                parts.append(self._readers[i][first - begin:end - begin])
+            first, i = max(first, end), i + 1
         if not parts:
             return np.empty((0,) + self.shape[1:], self.dtype)
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
@@ -85,24 +139,31 @@ class Features:
             out[part] = self._range(first, int(rows[part[-1]]) + 1)[rows[part] - first]
         return out
 
+    def _numbers(self, key):
+        """The numbers of rows that a number, numbers or a mask choose, all from 0 on."""
+        key = np.asarray(key)
+        if key.dtype == bool:
+            if key.shape != (len(self),):
+                raise IndexError(f"a mask of shape {key.shape} for {len(self)} rows")
+            return np.flatnonzero(key)
+        if key.size == 0:
+            key = key.astype(np.int64)
+        if key.dtype.kind not in "iu":
+            raise IndexError(CHOOSING)
+        rows = np.where(key < 0, key.astype(np.int64) + len(self), key).astype(np.int64)
+        if rows.size and (rows.min() < 0 or rows.max() >= len(self)):
+            raise IndexError(f"row {int(key.min() if rows.min() < 0 else key.max())} of {len(self)}")
+        return rows
+
     def _rows(self, key):
         if isinstance(key, slice):
             first, last, step = key.indices(len(self))
             if step == 1:
                 return self._range(first, max(first, last))
             return self._gather(np.arange(first, last, step))
-        key = np.asarray(key)
-        if key.dtype == bool:
-            if key.shape != (len(self),):
-                raise IndexError(f"a mask of shape {key.shape} for {len(self)} rows")
-            return self._gather(np.flatnonzero(key))
-        if key.size == 0:
-            key = key.astype(np.int64)
-        if key.ndim > 1 or key.dtype.kind not in "iu":
-            raise IndexError("rows are chosen by a number, a slice, numbers or a mask")
-        rows = np.where(key < 0, key.astype(np.int64) + len(self), key).astype(np.int64)
-        if rows.size and (rows.min() < 0 or rows.max() >= len(self)):
-            raise IndexError(f"row {int(key.min() if rows.min() < 0 else key.max())} of {len(self)}")
+        rows = self._numbers(key)
+        if rows.ndim > 1:
+            raise IndexError(CHOOSING)
         return self._gather(rows) if rows.ndim else self._range(int(rows), int(rows) + 1)[0]
 
     def __getitem__(self, key):
@@ -110,11 +171,96 @@ class Features:
             return self._rows(slice(None) if key is Ellipsis else key)
         if not key or key[0] is Ellipsis:
             return self._rows(slice(None))[key]
-        rows = self._rows(key[0])
-        return rows[(slice(None),) * (not np.isscalar(key[0])) + key[1:]]
+        if isinstance(key[0], slice):
+            return self._rows(key[0])[(slice(None),) + key[1:]]
+        # Each row that is needed is read once, and NumPy then pairs the numbers with those of other axes.
+        numbers = self._numbers(key[0])
+        needed, places = np.unique(numbers, return_inverse=True)
+        return self._gather(needed)[(places.reshape(numbers.shape) if numbers.ndim else 0,) + key[1:]]
 
     def __array__(self, dtype=None, copy=None):
         return np.asarray(self[:], dtype)
+
+
+def source_rows(path, file):
+    """How many rows each source of a virtual cache has."""
+    if "sources" not in file:
+        raise ValueError(f"{path!r}: its features are groups, and there is no /sources that says where their rows are")
+    rows = file["sources/rows"][:]
+    if len(rows) == 0 or rows.min() < 0:
+        raise ValueError(f"{path!r}: /sources/rows is wrong")
+    return rows
+
+
+class Sources:
+    """The files that a virtual cache's rows lie in, each compared with what it was. They are opened when their rows
+    are read, and the last MOST_OPEN stay open."""
+
+    def __init__(self, path, file):
+        self.path, self.file = path, file
+        self.rows = source_rows(path, file)
+        self.names = list(file["sources/path"].asstr(errors="surrogateescape")[:])
+        self.seals = [seal.tobytes() for seal in file["sources/seal"][:]]
+        self.open, self.lock = collections.OrderedDict(), threading.Lock()
+        if not len(self.names) == len(self.rows) == len(self.seals):
+            raise ValueError(f"{path!r}: the members of /sources differ in length")
+        for index in range(len(self.names)):
+            self._find(index)
+
+    def _other(self, index):
+        return ValueError(f"{self.path!r}: its part {self.names[index]!r} is another file than when they were merged")
+
+    def _find(self, index):
+        path = find_part(self.path, self.names[index])
+        if read_trailer(path) != self.seals[index]:
+            raise self._other(index)
+        return path
+
+    def _file(self, index):
+        if not self.file:
+            raise ValueError(f"{self.path!r} was closed")
+        if index not in self.open:
+            source = open_file(self._find(index))
+            taps = source["features"].values()
+            if any(not isinstance(tap, h5py.Dataset) or tap.is_virtual or len(tap) != self.rows[index] for tap in taps):
+                source.close()
+                raise self._other(index)
+            self.open[index] = source
+            if len(self.open) > MOST_OPEN:
+                self.open.popitem(last=False)[1].close()
+        self.open.move_to_end(index)
+        return self.open[index]
+
+    def read(self, index, tap, rows):
+        with self.lock:
+            return filters.reader(self._file(index)["features"][tap])[rows]
+
+    def parts(self, tap):
+        """What Features reads: of each source the rows of that tap."""
+        with self.lock:
+            first = self._file(0)["features"][tap]
+            shape, dtype, chunks = first.shape[1:], first.dtype, first.chunks
+        return [Part(self, index, tap, (int(rows),) + shape, dtype, chunks) for index, rows in enumerate(self.rows)]
+
+    def close(self):
+        with self.lock:
+            self.file = None
+            while self.open:
+                self.open.popitem()[1].close()
+
+
+class Part:
+    """The rows of a tap that lie in one source."""
+
+    def __init__(self, sources, index, tap, shape, dtype, chunks):
+        self.sources, self.index, self.tap, self.shape, self.dtype, self.chunks = sources, index, tap, shape, dtype, chunks
+
+    def __getitem__(self, rows):
+        values = self.sources.read(self.index, self.tap, rows)
+        if values.shape[1:] != self.shape[1:] or values.dtype != self.dtype:
+            raise ValueError(f"{self.sources.path!r}: /features/{self.tap} of its part "
+                             f"{self.sources.names[self.index]!r} has another shape or type than that of the first")
+        return values
 
 
 class Cache:
@@ -147,48 +293,30 @@ class Cache:
         self.close()
 
     def __len__(self):
-        return int(self.file["features"][self.taps[0]].shape[0])
+        dataset = self.file["features"][self.taps[0]]
+        return int(source_rows(self.path, self.file).sum() if isinstance(dataset, h5py.Group) else dataset.shape[0])
 
     def __repr__(self):
         return f"<cache {self.path!r}: {len(self)} rows; taps {', '.join(self.taps)}>"
 
     def close(self):
-        for source in self._sources or ():
-            source.close()
+        if self._sources is not None:
+            self._sources.close()
         self.file.close()
 
     # ---- features ----
-
-    def _open_sources(self):
-        """The files that a virtual cache's rows lie in, each compared with what it was."""
-        group, sources = self.file["sources"], []
-        here = os.path.dirname(os.path.realpath(self.path))
-        names = group["path"].asstr(errors="surrogateescape")[:]
-        for name, rows, seal in zip(names, group["rows"][:], group["seal"][:]):
-            path = os.path.realpath(os.path.join(os.path.dirname(os.path.abspath(self.path)), name))
-            if os.path.commonpath([here, path]) != here or not os.path.isfile(path):
-                raise FileNotFoundError(f"{self.path!r}: its part {name!r} is no file in its folder or below")
-            source = open_file(path)
-            sources.append(source)
-            if read_trailer(path) != seal.tobytes() or any(len(x) != rows for x in source["features"].values()):
-                raise ValueError(f"{self.path!r}: its part {name!r} is another file than when they were merged")
-        return sources
 
     def features(self, tap=None):
         """The Features of a tap; None: of the only one."""
         tap = self._only(tap, self.taps, "tap")
         dataset = self.file["features"][tap]
-        if not dataset.is_virtual:
-            return Features([filters.reader(dataset)])
-        if "sources" in self.file:
+        if isinstance(dataset, h5py.Group) or (dataset.is_virtual and "sources" in self.file):
             if self._sources is None:
-                self._sources = self._open_sources()
-            return Features([filters.reader(source["features"][tap]) for source in self._sources])
-        for part in dataset.virtual_sources():  # HDF5 makes up numbers for those that are missing
-            name = os.path.join(os.path.dirname(os.path.abspath(self.path)), part.file_name)
-            if part.file_name != "." and not os.path.isfile(name):
-                raise FileNotFoundError(f"{self.path!r}: its part {part.file_name!r} is not there")
-        return Features([dataset])
+                self._sources = Sources(self.path, self.file)
+            return Features(self._sources.parts(tap))
+        if dataset.is_virtual:
+            check_parts(self.path, dataset)
+        return Features([filters.reader(dataset)])
 
     def _only(self, name, names, what):
         if name is None and len(names) == 1:
@@ -238,10 +366,13 @@ class Cache:
         """Of a class target the index of each row, (N) int64, -1 where it has no label; of others the numbers,
         (N, k) float32, NaN where they are missing."""
         target = self._only(target, self.target_names, "target")
-        values = self.file["targets"][target][:]
+        dataset = self.file["targets"][target]
+        if dataset.is_virtual:
+            check_parts(self.path, dataset)
+        values = dataset[:]
         if self.kinds[target] == "class":
             return values.reshape(len(values)).astype(np.int64)
-        return values.reshape(len(values), -1).astype(np.float32)
+        return values.reshape(len(values), math.prod(values.shape[1:])).astype(np.float32)
 
     def frame(self):
         """A pandas.DataFrame with a row for each image: path, split, and each target, classes as text (None

@@ -1,7 +1,9 @@
 """A model that train wrote: the head, in numpy or as a torch module."""
+import hashlib
 import json
 import math
 import os
+import re
 import struct
 
 import numpy as np
@@ -11,10 +13,11 @@ VERSION = 2
 EPSILON = 1e-5  # of both norms, as torch's
 DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "BF16": "<u2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1",
           "U8": "u1", "BOOL": "?"}
+DIGEST = re.compile(r',"digest":"([0-9a-f]{64})"(?=}\Z)')  # which train writes as the last member
 
 
-def read_safetensors(path):
-    """({name: array}, metadata) of a .safetensors file; bfloat16 becomes float32."""
+def read_file(path):
+    """(header, data, metadata) of a .safetensors file: of each tensor what the header says, and the bytes of all."""
     with open(path, "rb") as stream:
         size = os.fstat(stream.fileno()).st_size
         start = stream.read(8)
@@ -23,7 +26,11 @@ def read_safetensors(path):
             raise ValueError(f"{path!r} is no .safetensors file: its header would have {header_size} bytes")
         header = json.loads(stream.read(header_size))
         data = stream.read()
-    metadata = header.pop("__metadata__", {})
+    return header, data, header.pop("__metadata__", {})
+
+
+def read_tensors(path, header, data):
+    """{name: array}; bfloat16 becomes float32."""
     tensors = {}
     for name, of in header.items():
         first, last = of["data_offsets"]
@@ -34,19 +41,40 @@ def read_safetensors(path):
         if of["dtype"] == "BF16":
             values = (values.astype(np.uint32) << 16).view(np.float32)
         tensors[name] = values
-    return tensors, metadata
+    return tensors
 
 
 def load_model(path):
     """The Model in a file that train wrote."""
     path = os.fspath(path)
-    tensors, metadata = read_safetensors(path)
+    header, data, metadata = read_file(path)
+    tensors = read_tensors(path, header, data)
     if "permafrost" not in metadata:
         raise ValueError(f"{path!r} was not written by train: it has no metadata 'permafrost'")
-    metadata = json.loads(metadata["permafrost"])
+    text = metadata["permafrost"]
+    metadata = json.loads(text)
     if metadata.get("version", 1) > VERSION:
         raise ValueError(f"{path!r} is of version {metadata['version']}; this module reads up to {VERSION}")
+    for name, values in tensors.items():
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise ValueError(f"{path!r}: tensor {name!r} holds a number that is not finite")
+    if "digest" in metadata:
+        check_digest(path, header, data, text)
     return Model(path, tensors, metadata)
+
+
+def check_digest(path, header, data, text):
+    """Compares the SHA-256 that train noted in the metadata's text with that of the tensors, by name, and the text."""
+    sha256 = hashlib.sha256()
+    for name, of in sorted((name.encode("utf-8", "surrogatepass"), of) for name, of in header.items()):
+        shape = "(" + ",".join(str(side) for side in of["shape"]) + ")"
+        sha256.update(b"\0".join((name, of["dtype"].lower().encode(), shape.encode(), b"")))
+        sha256.update(data[slice(*of["data_offsets"])])
+    noted = DIGEST.search(text)
+    sha256.update(DIGEST.sub("", text).encode("utf-8", "surrogatepass") + b"\0")
+    if not noted or sha256.hexdigest() != noted.group(1):
+        raise ValueError(f"{path!r} is damaged, or was changed after it was written: its tensors and metadata have "
+                         "another SHA-256 than it says")
 
 
 def gelu(x):
@@ -85,7 +113,7 @@ class Model:
             raise ValueError(f"{self.path!r} was fine-tuned: its head follows layers that changed, which the program "
                              "predict runs; features of a cache are from before them")
         x = np.asarray(x)
-        x = x.reshape(len(x), -1).astype(np.float32)
+        x = x.reshape(len(x), math.prod(x.shape[1:])).astype(np.float32)
         width = self._of((self.layers + self.targets)[0], "weight").shape[1]
         if x.shape[1] != width:
             raise ValueError(f"{self.path!r} takes rows of {width} numbers (tap {self.tap!r}), not of {x.shape[1]}. "

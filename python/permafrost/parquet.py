@@ -1,7 +1,8 @@
 """Image datasets of Hugging Face (Parquet) as a tar in the webdataset convention, on standard output.
 
 A row's image is KEY.jpg (or .png, ..., as its bytes say) and its class KEY.cls, the class's name. KEY is the
-image's own name where it has one, else the row's number; a name that comes again gets the number behind it.
+image's own name where it has one, else the row's number; a name that comes again gets the number behind it,
+and another one where an image is called so, too.
 """
 import argparse
 import hashlib
@@ -106,7 +107,11 @@ class TarStream:
         stem = "".join("_" if c == "." or ord(c) < 32 else c for c in stem)
         if not stem:
             stem = number
-        return f"{stem}-{number}" if self.seen.add(stem) else stem
+        key, again = stem, 1
+        while self.seen.add(key):
+            key = f"{stem}-{number}" if again == 1 else f"{stem}-{number}-{again}"
+            again += 1
+        return key
 
     def add(self, data, own_name, label):
         ending = next((ending for start, ending in ENDINGS if data.startswith(start)), None)

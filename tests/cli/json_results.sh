@@ -41,6 +41,18 @@ expect 0 train own.h5 --target class -q --optimizer lbfgs --json lbfgs.json
 as_said train-result lbfgs.json
 expect 0 predict m.safetensors own.h5 --json rows.json --top 2
 as_said predictions rows.json
+expect 0 train own.h5 --target class -q --epochs 3 --novelty -o novelty.safetensors
+expect 0 predict novelty.safetensors own.h5 --json rejected.json --top 2 --reject 1
+grep -q '"label": null' rejected.json || failed 'nothing was rejected'
+as_said predictions rejected.json
+expect 0 predict m.safetensors own.h5 --evaluate --json evaluated.json
+as_said predictions evaluated.json
+sed 's/"evaluation"/"evaluations"/' evaluated.json > wrong.json; refused predictions wrong.json
+sed '0,/"label": "[^"]*"/s//"label": 7/' rows.json > wrong.json; refused predictions wrong.json
+make_cache two.h5 val numbers
+expect 0 train two.h5 --target class,size -q --json two.json
+grep -q '"weight_decay":.*{' two.json || failed 'one weight decay for two targets'
+as_said train-result two.json
 # The command is one that a shell takes again.
 mkdir 'two words'
 expect 0 train own.h5 --target class -q --epochs 3 --json "two words/it's.json"

@@ -69,6 +69,13 @@ stdout_has 'recipe/hymenoptera-a__net___x_.h5'
 expect 0 env WEIGHTS='a  file ($x).pth' make -n -C "$SOURCE" -f Makefile.data BUILD="$BUILD" OUT="$WORK/recipe" \
   DOWNLOADS="$WORK/archives" hymenoptera
 stdout_has "--weights 'a  file (\$x).pth'"
+# Weights that no rule fetches are fetched by extract, unless others are named.
+planned() {
+  expect 0 make -n -C "$SOURCE" -f Makefile.data BUILD="$BUILD" OUT="$WORK/recipe" DOWNLOADS="$WORK/archives" "$@" hymenoptera
+}
+planned BACKBONE=resnet50; stdout_has '--fetch'
+planned BACKBONE=resnet50 WEIGHTS=random:0; stdout_lacks '--fetch'
+planned BACKBONE=vgg16; stdout_lacks '--fetch'; stdout_has "--weights $WORK/archives/vgg16-"
 expect 2 pipeline DATA="$WORK/no such 'photos'" BACKBONE="$WORK/net.pt"
 stderr_has "no such 'photos'"
 

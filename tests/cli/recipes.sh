@@ -170,6 +170,17 @@ again fetched $SMALL EXAMPLES=8 keypoints
 mkdir wrong; cp all/hymenoptera_data.zip wrong/faces-keypoints.tar
 expect 2 recipe wrong_out DOWNLOADS="$WORK/wrong" $SMALL keypoints
 stderr_has 'faces-keypoints.tar: no such file or folder in it: -name training_frames_keypoints.csv'
+# An archive in an archive that is cut short is no data set.
+mkdir cut
+"$PYTHON" - all/dogs-vs-cats.zip cut/dogs-vs-cats.zip <<'END'
+import sys, zipfile
+with zipfile.ZipFile(sys.argv[1]) as whole, zipfile.ZipFile(sys.argv[2], "w") as cut:
+    for name in whole.namelist():
+        data = whole.read(name)
+        cut.writestr(name, data[:len(data) * 2 // 3] if name.endswith("train.zip") else data)
+END
+expect 2 recipe cut_out DOWNLOADS="$WORK/cut" $SMALL cats-dogs
+absent cut_out/data/cats-dogs.ready
 # The weights of torch's own cache are taken, not fetched.
 mkdir -p home/.cache/torch/hub/checkpoints
 echo 'not weights' > home/.cache/torch/hub/checkpoints/resnet18-f37072fd.pth

@@ -94,7 +94,8 @@ class WithoutFilter:
 
 KEYS = [slice(None), slice(3, 700), slice(-5, None), slice(700, 100), slice(None, None, 7), slice(50, 10, -3), 0, -1, 1099,
         np.int64(513), [5, 3, 3, 1099, 512, -1], np.arange(1100)[::-1], np.arange(1100) % 3 == 0, [], Ellipsis,
-        (slice(2, 5), 0), (7, slice(0, 2)), ([9, 600], Ellipsis, 1), (Ellipsis, 0)]
+        (slice(2, 5), 0), (7, slice(0, 2)), ([9, 600], Ellipsis, 1), (Ellipsis, 0), np.array(7), (np.array(7), slice(0, 2)), ([9, 600, 9], [0, 1, 0]),
+        (np.arange(1100) % 500 == 1, [0, 1, 0]), (np.array([[9], [-1]]), [0, 1]), ([], []), (3, [1, 0])]
 
 
 def compare_features(cache, wanted, what):
@@ -106,7 +107,7 @@ def compare_features(cache, wanted, what):
         for key in KEYS:
             got, expected = features[key], rows[key]
             same(got, expected, f"{what} {tap}[{key}]")
-        for wrong in (1100, -1101, [0, 1100], np.zeros(5, bool), 1.5):
+        for wrong in (1100, -1101, [0, 1100], np.zeros(5, bool), 1.5, (None, 0), (True, 0), ([0, 1100], 0)):
             fails(IndexError, "", features.__getitem__, wrong)
 
 
@@ -153,12 +154,17 @@ def check_other_filters():
         f.create_dataset("features/x", data=x, chunks=(700, 40), shuffle=True, compression=32015, compression_opts=(3,))
         f.create_dataset("features/y", data=x, chunks=(700, 8), compression=32015, compression_opts=(3,))
         f["features/z"] = x.astype("f8")
+        f["features/views"] = x.reshape(3000, 5, 8)
+    with permafrost.open("theirs.h5") as cache:
+        views, numbers = x.reshape(3000, 5, 8), np.arange(3000) % 5
+        for key in ((np.arange(3000), numbers), (7, slice(None), [1, 3]), ([7, 5], slice(None), [1, 3]), ([2, 9], [1, 4], [0, 7])):
+            same(cache.features("views")[key], views[key], "rows and views in pairs")
     with WithoutFilter(), permafrost.open("theirs.h5") as cache:
         if can_unzstd():
             same(cache.features("x")[:], x, "shuffle, zstd")
         fails(OSError, "pip install hdf5plugin", cache.features, "y")
         same(cache.features("z")[5:7], x[5:7].astype("f8"), "contiguous")
-        fails(KeyError, "'x', 'y', 'z'", cache.features)
+        fails(KeyError, "'views', 'x', 'y', 'z'", cache.features)
         fails(ValueError, "has no /samples/split", cache.rows, "train")
         check(cache.paths() is None and cache.splits() is None, "no samples")
         same(next(cache.iter_batches("z", 10))[0], x[:10].astype("f8"), "batches without targets")
@@ -187,6 +193,8 @@ def check_files():
         f["x"] = 1
     fails(ValueError, "is no cache", permafrost.open, "other.h5")
     fails(OSError, "", permafrost.open, "absent.h5")
+    os.mkfifo("pipe.h5")
+    fails(ValueError, "is no file", permafrost.open, "pipe.h5")
 
 
 def check_virtual():
@@ -220,7 +228,103 @@ def check_virtual():
         f.attrs["format"], f.attrs["format_version"] = "permafrost-cache", 1
         f.create_virtual_dataset("features/avgpool", layout)
     with permafrost.open("holes.h5") as cache:
-        fails(FileNotFoundError, "'gone.h5' is not there", cache.features)
+        fails(FileNotFoundError, "'gone.h5' is no file", cache.features)
+
+
+def check_virtual_from_elsewhere():
+    """Through a link in another folder, parts are found beside the file itself."""
+    os.makedirs("far/parts")
+    for i in range(2):
+        make(f"far/parts/{i}.h5", "gzip", 50)
+    run(f"{BUILD}/bin/extract", "--merge", "--virtual", "far/all.h5", "far/parts/0.h5", "far/parts/1.h5")
+    with h5py.File("far/parts/1.h5") as f:
+        tap = list(f["features"])[0]
+        wanted = f["features"][tap][:]
+    layout = h5py.VirtualLayout((50,) + wanted.shape[1:], wanted.dtype)
+    layout[:] = h5py.VirtualSource("parts/1.h5", f"features/{tap}", wanted.shape)
+    with h5py.File("far/own.h5", "w") as f:
+        f.attrs["format"], f.attrs["format_version"] = "permafrost-cache", 1
+        f.create_virtual_dataset(f"features/{tap}", layout)
+    os.makedirs("near")
+    for name in ("all.h5", "own.h5"):
+        os.symlink(f"../far/{name}", f"near/{name}")
+        with permafrost.open(f"near/{name}") as cache:
+            same(cache.features(tap)[-50:], wanted, f"near/{name}")
+            left = cache.features(tap)
+        if name == "all.h5":
+            fails(ValueError, "was closed", left.__getitem__, 3)
+
+
+def check_catalogue():
+    """More than 1,000 sources: /features/<tap> is a group, and /sources says where the rows are."""
+    run(f"{BUILD}/tests/make_large_cache", "many", 3003, 8, "gzip", 1001)
+    run(f"{BUILD}/tests/make_large_cache", "one.h5", 3003, 8, "gzip")
+    run(f"{BUILD}/bin/extract", "--merge", "--virtual", "catalogue.h5", "many")
+    with h5py.File("one.h5") as f:
+        tap = list(f["features"])[0]
+        wanted, classes = f["features"][tap][:], f["targets"]
+        classes = {name: classes[name][:] for name in classes}
+    with permafrost.open("catalogue.h5") as cache:
+        check(isinstance(cache.file["features"][tap], h5py.Group) and len(cache) == 3003, "a catalogue")
+        features = cache.features(tap)
+        check(features.shape == wanted.shape and features.dtype == wanted.dtype, "shape of a catalogue")
+        for key in (slice(None), slice(5, 17), [3002, 0, 1500, 0], -1, ([4, 5], [1, 0])):
+            same(features[key], wanted[key], f"catalogue[{key}]")
+        check(0 < len(cache._sources.open) <= 32, "parts that stay open")
+        for name, values in classes.items():
+            same(cache.targets(name), values.astype(cache.targets(name).dtype), f"catalogue's {name}")
+        check(sum(len(x) for x, _ in cache.iter_batches(tap, 500, shuffle=True)) == 3003, "batches of a catalogue")
+    with h5py.File("headless.h5", "w") as f:
+        f.attrs["format"], f.attrs["format_version"] = "permafrost-cache", 1
+        f.create_group("features/x")
+    with permafrost.open("headless.h5") as cache:
+        fails(ValueError, "there is no /sources", cache.features)
+        fails(ValueError, "there is no /sources", len, cache)
+
+
+def check_links_are_refused():
+    os.makedirs("foreign")
+    with h5py.File("secret.h5", "w") as f:
+        f["x"] = np.zeros((4, 3), "f4")
+    with open("secret.bin", "wb") as stream:
+        stream.write(bytes(48))
+
+    def foreign(fill):
+        with h5py.File("foreign/f.h5", "w") as f:
+            f.attrs["format"], f.attrs["format_version"] = "permafrost-cache", 1
+            fill(f)
+        return "foreign/f.h5"
+
+    def linked(f):
+        f["features/x"] = h5py.ExternalLink("../secret.h5", "/x")
+
+    def linked_deep(f):
+        f["deep/er/x"] = h5py.ExternalLink("../secret.h5", "/x")
+        f["features/x"] = h5py.SoftLink("/deep/er/x")
+
+    def stored(f):
+        f.create_dataset("features/x", (4, 3), "f4", external=[("../secret.bin", 0, 48)])
+
+    def mapped(f, name="features/x", file="../secret.h5"):
+        layout = h5py.VirtualLayout((4, 3), "f4")
+        layout[:] = h5py.VirtualSource(file, "x", (4, 3))
+        f.create_virtual_dataset(name, layout)
+    fails(ValueError, "/features/x is a link to another file", permafrost.open, foreign(linked))
+    fails(ValueError, "/deep/er/x is a link to another file", permafrost.open, foreign(linked_deep))
+    fails(ValueError, "external storage", permafrost.open, foreign(stored))
+    fails(ValueError, "/samples/path is virtual", permafrost.open, foreign(lambda f: mapped(f, "samples/path")))
+    with permafrost.open(foreign(mapped)) as cache:
+        fails(FileNotFoundError, "in its folder or below", cache.features)
+
+    def target(f):
+        f["features/x"] = np.zeros((4, 3), "f4")
+        mapped(f, "targets/y")
+        f["hidden"] = f["targets/y"]
+    with permafrost.open(foreign(target)) as cache:
+        fails(FileNotFoundError, "in its folder or below", cache.targets, "y")
+    os.rename(foreign(linked), "foreign/part.h5")
+    with permafrost.open(foreign(lambda f: mapped(f, file="part.h5"))) as cache:
+        fails(ValueError, "is a link to another file", cache.features)
 
 
 # ---- targets, table, batches ----
@@ -265,6 +369,12 @@ def check_targets_and_frame():
         check(frame["path"][59] == "a/59\udcff.jpg" and frame["age"].isna().sum() == 12, "paths, missing numbers")
         same(frame["eye.right.x"].to_numpy(), cache.targets("eye")[:, 2], "points")
     cache.close()
+    with h5py.File("rowless.h5", "w") as f:
+        f.attrs["format"], f.attrs["format_version"] = "permafrost-cache", 1
+        f["features/x"], f["targets/age"], f["targets/eye"] = np.zeros((0, 3), "f4"), np.zeros(0, "f4"), np.zeros((0, 4), "f4")
+    with permafrost.open("rowless.h5") as cache:
+        same(cache.targets("age"), np.zeros((0, 1), "f4"), "targets of no rows")
+        same(cache.targets("eye"), np.zeros((0, 4), "f4"), "targets of no rows")
 
 
 def batches(cache, **keywords):
@@ -353,6 +463,28 @@ def predictions(model, cache):
     return result
 
 
+def check_damaged_models():
+    """One bit of a number or of the metadata; numbers that are not finite, with and without a digest."""
+    content = open("model.safetensors", "rb").read()
+    check(b'digest\\":\\"' in content, "train notes a digest")
+
+    def refused(words, change):
+        with open("damaged.safetensors", "wb") as stream:
+            stream.write(change)
+        fails(ValueError, words, permafrost.load_model, "damaged.safetensors")
+    refused("is damaged, or was changed", content[:-2] + bytes([content[-2] ^ 1]) + content[-1:])
+    refused("is damaged, or was changed", content.replace(b'\\"tags\\"', b'\\"tagt\\"'))
+    refused("not finite", content[:-4] + b"\0\0\xc0\x7f")
+    start = content.index(b',\\"digest')
+    removed = content[:start] + content[content.index(b'}', start):]
+    size = int.from_bytes(content[:8], "little") - (len(content) - len(removed))
+    undigested = size.to_bytes(8, "little") + removed[8:]
+    refused("not finite", undigested[:-4] + b"\0\0\xc0\x7f")
+    with open("undigested.safetensors", "wb") as stream:
+        stream.write(undigested)
+    permafrost.load_model("undigested.safetensors")
+
+
 def check_models():
     run(f"{BUILD}/tests/make_cache", "known.h5", "val", "numbers", "labels", "hard")
     kinds = [["--target", "class"], ["--target", "class", "--normalize", "l2"],
@@ -381,6 +513,9 @@ def check_models():
             labels = model.labels(x)["class"]
             check(labels[3] == model.targets[0]["classes"][int(wanted["class"][3].argmax())], "labels")
             fails(ValueError, "takes rows of 16 numbers", model.predict, x[:, :5])
+        empty = model.predict(x[:0])
+        check(all(empty[name].shape == (0,) + got[name].shape[1:] for name in got), f"{options}: no rows")
+    check_damaged_models()
     with open("cut.safetensors", "wb") as stream:
         stream.write(open("model.safetensors", "rb").read()[:-1])
     fails(ValueError, "reaches beyond the file", permafrost.load_model, "cut.safetensors")
@@ -437,6 +572,10 @@ def check_parquet():
     write_parquet("texts.parquet", [(jpeg % 0, None, "a class")], typed=False)
     with tarfile.open(fileobj=io.BytesIO(to_tar("texts.parquet").stdout)) as tar:
         check(tar.extractfile("000000.cls").read() == b"a class", "classes as text")
+    write_parquet("again.parquet", [(jpeg % i, name, i) for i, name in enumerate(("cat-000002.jpg", "cat.jpg", "cat.jpg"))])
+    with tarfile.open(fileobj=io.BytesIO(to_tar("again.parquet").stdout)) as tar:
+        names = tar.getnames()
+    check(names[4:] == ["cat-000002-2.jpg", "cat-000002-2.cls"] and len(set(names)) == 6, f"names: {names}")
     write_parquet("numbers.parquet", [(jpeg % i, None, label) for i, label in enumerate((7, -1, None, 0))], typed=False)
     write_parquet("empty.parquet", [(jpeg % 9, None, "")], typed=False)
     result = to_tar("numbers.parquet", "empty.parquet")
@@ -517,6 +656,9 @@ with tempfile.TemporaryDirectory() as folder:
     check_fletcher32()
     check_files()
     check_virtual()
+    check_virtual_from_elsewhere()
+    check_catalogue()
+    check_links_are_refused()
     check_targets_and_frame()
     check_batches()
     check_torch()

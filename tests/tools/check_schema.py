@@ -56,6 +56,11 @@ def check(value, schema, root, where):
         elif word == "anyOf":
             tried = [check(value, inner, root, where) for inner in said]
             wrong += min(tried, key=len) if all(tried) else []
+        elif word == "oneOf":
+            tried = [check(value, inner, root, where) for inner in said]
+            fitting = sum(not found for found in tried)
+            wrong += [f"{where}: is {fitting} of those that it may be one of"] if fitting > 1 else []
+            wrong += min(tried, key=len) if fitting == 0 else []
         else:
             sys.exit(f"the schema says '{word}', which is not known here")
     return wrong
