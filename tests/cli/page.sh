@@ -16,7 +16,7 @@ expect 0 extract_sample photos -o photos.h5
 expect 0 train photos.h5 -o head.safetensors --report train.html --no-thumbnails
 stderr_has 'page: train.html'
 expect 0 train photos.h5 --sweep lr=1e-3,1e-2,1e-1 --sweep weight-decay=0,0.1 --epochs 5 --report sweep.html
-expect 0 train photos.h5 --val 0 --folds 2 --epochs 2 --report folds.html --no-thumbnails
+expect 0 train photos.h5 --folds 2 --epochs 2 --report folds.html --no-thumbnails
 grep -q 'epoch [0-9]' folds.html || failed 'the page does not say which epoch was kept'
 ! grep -qE '(val|epoch)[^<]* nan' folds.html || failed 'the page has a val accuracy that is not a number'
 expect 0 inspect photos.h5 --model head.safetensors -o page.html --json findings.json --quiet

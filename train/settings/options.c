@@ -238,7 +238,8 @@ static const PfOption table[] = {
      .help = "leave FILE.checkpoint beside the model of -o FILE, so that the\n"
              "same command with more --epochs goes on from there"},
     {.name = "resume", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_FLAG, FIELD(resume),
-     .help = "refuse what could not go on: a run without -o, or of many heads"},
+     .help = "refuse what could not go on: a run without -o, of many heads, with\n"
+             "lbfgs, or that searches the weight decay"},
     {.name = "quiet", .effect = PF_OPTION_ON_RUN, .letter = 'q', .kind = PF_OPTION_FLAG, FIELD(quiet),
      .help = "warnings and errors only"},
     {.name = "verbose", .effect = PF_OPTION_ON_RUN, .letter = 'v', .kind = PF_OPTION_FLAG, FIELD(verbose),
