@@ -238,7 +238,8 @@ def main():
             check_quiet(page)
     with chromium.Page("sheet.html") as page:
         same(page.count("#gallery-list-0 .tile img"), 97, "pictures as the network sees them")
-        same(page.evaluate("document.querySelector('#gallery-list-0 img').naturalWidth"), 96, "their width")
+        same(page.evaluate("(async (picture) => { await picture.decode(); return picture.naturalWidth; })"
+                           "(document.querySelector('#gallery-list-0 img'))"), 96, "their width")
         same(names(page, "#gallery-list-1 .tile span:not(.none)"), ["train/boat/broken.jpg: not an image: begins with 'no image'"],
              "what was rejected, and why")
         check_quiet(page)

@@ -37,6 +37,28 @@ expect 2 tune --folds 2 --calibrate
 stderr_has '--calibrate with --finetune needs rows for validation, and no --folds'
 stderr_lacks 'epoch'
 
+# Rows out of fold are visited without a trace: the model is the winner's, and so are its test rows.
+expect 0 tune --folds 3 -o winner.safetensors
+expect 0 tune --folds 3 -o visited.safetensors --predictions visited.csv
+same_head winner.safetensors visited.safetensors || failed 'the model has the network of a fold'
+
+# Points by name: five names for ten numbers. A head of other points is no beginning.
+{ echo "path,$(for point in a b c d e; do printf '%s_x,%s_y,' $point $point; done)"
+  (cd photos && find . -name '*.jpg' | sort) | while read -r path; do echo "$path,1,2,3,4,5,6,7,8,9,10,"; done; } |
+  sed 's/,$//' > photos/points.csv
+expect 0 extract_sample photos/points.csv -o five.h5 --tap avgpool,layer3 --target p:keypoints=a_x,a_y,b_x,b_y,c_x,c_y,d_x,d_y,e_x,e_y
+expect 0 extract_sample photos/points.csv -o two.h5 --tap avgpool,layer3 --target p:keypoints=a_x,a_y,b_x,b_y
+expect 0 train five.h5 --tap avgpool --target p -o five.safetensors --epochs 2 --no-search
+expect 0 predict five.safetensors five.h5
+expect 0 train two.h5 --tap avgpool --target p -o two.safetensors --epochs 2 --no-search
+for pair in 'two five' 'five two'; do
+  # shellcheck disable=SC2086
+  set -- $pair
+  expect 1 train $1.h5 --finetune layer4 --target p --epochs 1 --init $2.safetensors
+  stderr_has "the head of '$2.safetensors' is for other targets"
+done
+expect 0 train five.h5 --finetune layer4 --target p --epochs 1 --init five.safetensors
+
 # A head that learned alone first begins where that one ended.
 first_loss() { awk -F: '/"train_loss"/ { gsub(/[ ,\t]/, "", $2); print $2; exit }' "$1"; }
 best_loss() { awk -F: '/"best"/ { inside = 1 } inside && /"train_loss"/ { gsub(/[ ,\t]/, "", $2); print $2; exit }' "$1"; }

@@ -36,6 +36,11 @@ cache("huge.h5", random.normal(size=(40, 13108)), kind=np.arange(40).astype("i4"
 cache("coin.h5", random.normal(size=(150, 80)), kind=random.integers(0, 2, 150).astype("i4"))
 cache("eleven.h5", x[:11], kind=np.arange(11).astype("i4") % 2)
 cache("lone.h5", x[:100], kind=(np.arange(100) % 25 == 0).astype("i4"))
+easy = np.arange(120) % 2
+cache("easy.h5", 20 * easy[:, None] + random.normal(size=(120, 5)), np.repeat([0, 1], [90, 30]), kind=easy.astype("i4"))
+for name, value in (("still", 0), ("alive", 5)): # a feature that only val rows have
+    one = x.copy(); one[:, 4] = 0; one[200:260, 4] = value
+    cache(name + ".h5", one, split, kind=kind)
 # Rows in three directions only, and others in all thirty.
 flat = random.normal(size=(320, 3)) @ random.normal(size=(3, 30)) + 0.1 * random.normal(size=(320, 30))
 cache("flat.h5", flat, split, kind=kind)
@@ -195,6 +200,20 @@ for told, p in zip(sure, raw):
     if 0.55 < p < 0.99: assert abs(told * temperature - math.log(p / (1 - p))) < 0.02
 END
 checks=$((checks + 4))
+# Rows that are all right say nothing of how sure to be.
+expect 0 train easy.h5 --target kind --calibrate --json easy.json
+stderr_has "'kind' is not calibrated: all of the 30 val rows are right"
+"$PYTHON" -c '
+import json
+assert json.load(open("easy.json"))["calibration"]["targets"]["kind"]["temperature"] == 1'
+# What is the same in all train rows has no part in what is said of others.
+expect 0 train still.h5 --target kind --head mlp:8 --epochs 20 --seed 4 --json still.json
+expect 0 train alive.h5 --target kind --head mlp:8 --epochs 20 --seed 4 --json alive.json
+"$PYTHON" - << 'END' || failed 'a feature that was constant in train decides val rows'
+import json
+still, alive = (json.load(open(name + ".json"))["val"] for name in ("still", "alive"))
+assert still["loss"] == alive["loss"], (still["loss"], alive["loss"])
+END
 # The run's checkpoint, which lies there while heads out of fold are trained, is not theirs.
 if [ -z "${PF_SANITIZE:-}" ]; then
   settings='--target kind --val 0 --head mlp:8 --epochs 30 --calibrate'

@@ -430,7 +430,8 @@ static int read_task(PfCache *cache, int index, PfTask *task, PfError *err)
     if (pf_task_init(task, target->name, target->kind, traits->outputs(target),
                      pf_cache_row_count(cache), err))
         return -1;
-    task->classes = target->classes;
+    /* Points have a name for two numbers, which nothing here asks for. */
+    task->classes = target->kind == PF_TARGET_KEYPOINTS ? NULL : target->classes;
     PfTargetRows rows = {.rows = task->rows,
                          .outputs = task->outputs,
                          .labels = task->labels,

@@ -10,6 +10,8 @@
 /* Work is divided into this many blocks of rows whatever the number of threads,
  * so that sums come out the same. */
 #define BLOCKS 64
+/* A variance of less than this part of the mean's square is rounding. */
+#define CONSTANT 1e-13
 
 const char *const pf_normalize_names[] = {[PF_NORMALIZE_NONE] = "none",
                                           [PF_NORMALIZE_STANDARDIZE] = "standardize",
@@ -89,9 +91,11 @@ void pf_moments_finish(PfMoments *moments, float *mean, float *scale)
     memcpy(sorted, variance, (size_t)d * sizeof *sorted);
     double usual = median_above_zero(sorted, d);
     for (int64_t j = 0; j < d; j++) {
-        double floored = fmax(variance[j], 1e-6 * usual);
+        double floored = fmax(variance[j], 1e-6 * usual), square = pow(moments->sums[j], 2);
         mean[j] = (float)moments->sums[j];
-        scale[j] = floored > 0 ? (float)(1.0 / sqrt(floored)) : 1.0f;
+        /* What is the same in all train rows, but for rounding, says nothing of others. */
+        bool varies = variance[j] > CONSTANT * square;
+        scale[j] = varies ? (float)(1.0 / sqrt(floored)) : 0.0f;
     }
     free(moments->sums);
     moments->sums = NULL;

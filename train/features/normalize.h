@@ -19,7 +19,7 @@ extern const char *const pf_normalize_names[PF_NORMALIZE_COUNT];
  * the first view of the table's train rows; mean and scale, (features) each, receive what was used:
  * x' = (x - mean) * scale. Of other kinds both stay as they are. A feature that hardly varies
  * (variance below a millionth of the median feature's) is scaled as if its variance were that, so
- * that noise is not blown up. */
+ * that noise is not blown up; one that is the same in all train rows has the scale 0. */
 int pf_normalize(PfFeatureTable *table, PfNormalize kind, int threads, float *mean, float *scale,
                  PfError *err);
 

@@ -116,7 +116,10 @@ static int check_targets(const PfModel *model, const PfTask *tasks, int task_cou
     int same = cJSON_GetArraySize(targets) == task_count;
     for (int t = 0; same && t < task_count; t++, target = target->next) {
         const char *name = cJSON_GetStringValue(member(target, "name"));
-        same = name && !strcmp(name, tasks[t].name) &&
+        const PfTensorView *weight =
+            pf_model_tensor(model, cJSON_GetStringValue(member(target, "weight")));
+        same = name && !strcmp(name, tasks[t].name) && weight &&
+               weight->shape.dims[0] == tasks[t].outputs &&
                same_classes(member(target, "classes"), &tasks[t]);
     }
     if (same) return 0;

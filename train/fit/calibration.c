@@ -190,25 +190,29 @@ static Told tell(const PfCalibrationTask *own, const PfTask *task, double scale)
     return told;
 }
 
-/* The loss is convex in the scale: its slope is followed to zero, on a logarithmic axis. */
+/* The loss is convex in the scale: its slope is followed to zero, on a logarithmic axis. Rounded,
+ * so that no last bit of exp and log tells one machine from another. */
+static double find_temperature(const PfCalibrationTask *own, const PfTask *task)
+{
+    double low = log(LEAST_SCALE), high = log(MOST_SCALE);
+    for (int step = 0; step < HALVINGS; step++) {
+        double middle = 0.5 * (low + high);
+        if (tell(own, task, exp(middle)).slope > 0)
+            high = middle;
+        else
+            low = middle;
+    }
+    return round(ROUNDING / exp(0.5 * (low + high))) / ROUNDING;
+}
+
 void pf_calibration_fit(PfCalibration *calibration, const PfTask *tasks)
 {
     for (int t = 0; t < calibration->task_count; t++) {
         PfCalibrationTask *own = &calibration->tasks[t];
-        double low = log(LEAST_SCALE), high = log(MOST_SCALE);
         if (!own->rows) continue;
-        for (int step = 0; step < HALVINGS; step++) {
-            double middle = 0.5 * (low + high);
-            if (tell(own, &tasks[t], exp(middle)).slope > 0)
-                high = middle;
-            else
-                low = middle;
-        }
-        /* Rounded, so that no last bit of exp and log tells one machine from another. */
-        double temperature = round(ROUNDING / exp(0.5 * (low + high))) / ROUNDING;
-        double scale = 1 / temperature;
-        Told before = tell(own, &tasks[t], 1), after = tell(own, &tasks[t], scale);
-        own->temperature = temperature;
+        own->is_open = !(tell(own, &tasks[t], MOST_SCALE).slope > 0);
+        own->temperature = own->is_open ? 1 : find_temperature(own, &tasks[t]);
+        Told before = tell(own, &tasks[t], 1), after = tell(own, &tasks[t], 1 / own->temperature);
         own->loss_before = before.loss;
         own->loss_after = after.loss;
         own->error_before = before.error;

@@ -7,6 +7,8 @@
 #ifndef PF_TRAIN_FIT_CALIBRATION_H
 #define PF_TRAIN_FIT_CALIBRATION_H
 
+#include <stdbool.h>
+
 #include "train/fit/head_trainer.h"
 
 /* Of one task, over the rows that were added. */
@@ -15,7 +17,9 @@ typedef struct PfCalibrationTask {
     int32_t *labels; /* (rows) of classes; owned; else NULL */
     float *values;   /* (rows, outputs) of labels; owned; else NULL */
     int64_t rows;
-    double temperature;                                        /* 1: nothing to calibrate */
+    double temperature; /* 1: nothing to calibrate */
+    bool
+        is_open; /* the surer the better, as where all rows are right: no temperature is the best */
     double loss_before, loss_after, error_before, error_after; /* mean log loss; ECE (15 bins) */
 } PfCalibrationTask;
 

@@ -91,7 +91,8 @@ static void choose_direction(Search *search)
     for (int64_t j = 0; j < n; j++) q[j] = -q[j];
 }
 
-/* Keeps the step just taken, unless its curvature is not positive. */
+/* Keeps the step just taken, unless its curvature is not positive. The oldest makes room, kept or
+ * not. */
 static void remember(Search *search)
 {
     int64_t n = search->n;
@@ -102,7 +103,10 @@ static void remember(Search *search)
         change[i] = search->trial_gradient[i] - search->gradient[i];
     }
     double curvature = dot(step, change, n);
-    if (!(curvature > 1e-16 * dot(change, change, n))) return;
+    if (!(curvature > 1e-16 * dot(change, change, n))) {
+        if (search->stored == search->config->memory) search->stored--;
+        return;
+    }
     search->rho[place] = 1 / curvature;
     search->newest = place;
     if (search->stored < search->config->memory) search->stored++;
@@ -222,7 +226,12 @@ static int iterate(Search *search, PfError *err)
     while (largest(search->gradient, search->n) > config->gradient_tolerance) {
         if (result->iterations == config->max_iterations) return 0;
         choose_direction(search);
-        if (expected_gain(search) <= config->value_tolerance * fabs(search->value)) break;
+        const double gain = expected_gain(search);
+        if (gain < 0 && search->stored) { /* uphill: the memory misleads */
+            search->stored = 0;
+            continue;
+        }
+        if (gain <= config->value_tolerance * fabs(search->value)) break;
         int found = search_line(search, err);
         if (found < 0) return -1;
         if (!found && !search->stored) break;

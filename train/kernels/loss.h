@@ -39,7 +39,7 @@
     LOSS(HUBER, "huber", "huber", PF_NUMBER_KINDS, huber,                                          \
          PF_LOSS_PARAMETER("huber_delta", 1, 1e-6, 1e6), true, 1.0 / outputs, PF_CLASSES_NONE)     \
     LOSS(BINARY, "binary-cross-entropy", "binary cross-entropy", PF_LABEL_KINDS, binary,           \
-         PF_LOSS_PLAIN, true, 0.25, PF_CLASSES_NONE)                                               \
+         PF_LOSS_PLAIN, true, 0.25 / outputs, PF_CLASSES_NONE)                                     \
     LOSS(CROSS_ENTROPY, "cross-entropy", "cross-entropy", PF_CLASS_KINDS, binary, PF_LOSS_PLAIN,   \
          true, (1 - 1.0 / outputs) / outputs, PF_CLASSES_ALL)                                      \
     LOSS(FOCAL, "focal", "focal", PF_CLASS_KINDS | PF_LABEL_KINDS, focal,                          \

@@ -355,6 +355,13 @@ void pf_report_calibration(const PfTrainRun *run)
     for (int t = 0; calibration && t < calibration->task_count; t++) {
         const PfCalibrationTask *own = &calibration->tasks[t];
         if (!own->rows) continue;
+        if (own->is_open) {
+            pf_warn("'%s' is not calibrated: all of the %lld %s rows are right, and say nothing of "
+                    "how sure it should be where it is wrong",
+                    run->sweep->table->tasks[t].name, (long long)own->rows,
+                    calibration->folds ? "out-of-fold" : "val");
+            continue;
+        }
         pf_say("'%s' calibrated by %lld %s rows: temperature %.3f, calibration error %.4f -> %.4f, "
                "log loss %.4f -> %.4f",
                run->sweep->table->tasks[t].name, (long long)own->rows,

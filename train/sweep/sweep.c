@@ -522,10 +522,13 @@ static int run_all(Runner *runner, PfError *err)
     if (!(sweep->ranking = pf_calloc(most, sizeof *sweep->ranking, err))) return -1;
     sweep->ranked_count = pf_ranking_make(sweep->trials, sweep->trial_count, sweep->ranking);
     if (sweep->ranking[0].diverged) return fail_diverged(sweep, err);
+    bool wants_folds = runner->options->predictions && runner->options->folds && runner->observer &&
+                       runner->observer->on_fold;
+    /* A suffix of the network is in one state at a time, and is to end in the winner's. Heads are
+     * visited behind it, as the temperatures come from it; none are there of a suffix on folds. */
+    if (wants_folds && sweep->finetune && visit_folds(runner, err)) return -1;
     if (train_winner(runner, err) || calibrate(runner, err)) return -1;
-    bool wants_folds = runner->options->predictions && runner->options->folds;
-    return wants_folds && runner->observer && runner->observer->on_fold ? visit_folds(runner, err)
-                                                                        : 0;
+    return wants_folds && !sweep->finetune ? visit_folds(runner, err) : 0;
 }
 
 int pf_sweep_run(PfCache *cache, const PfTrainOptions *options, PfThreadPool *pool,

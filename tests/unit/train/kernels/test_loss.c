@@ -672,6 +672,9 @@ START_TEST(every_loss_and_every_kind_is_complete)
         ck_assert(strlen(loss->title) > 0);
         double curvature = loss->curvature(3);
         ck_assert(isnan(curvature) || curvature > 0);
+        /* The loss is a mean over the columns, too. */
+        double ratio = loss->curvature(30) / curvature;
+        ck_assert(isnan(curvature) || (ratio > 0.09 && ratio < 0.16));
     }
     char text[PF_TARGET_KIND_LOSSES_TEXT], served[PF_TARGET_KINDS_SERVED_TEXT];
     ck_assert_str_eq(pf_target_kind_convex_losses(PF_TARGET_REGRESSION, text), "mse or huber");
