@@ -245,7 +245,7 @@ static void refresh_stamps(PfExtraction *run)
         pf_journal_close(&run->journal);
         return;
     }
-    if (!pf_extraction_is_unchanged(run) || build_cache(run, &ignored)) return;
+    if (build_cache(run, &ignored)) return;
     utimensat(AT_FDCWD, run->options->output, times, 0);
     pf_detail("%s: knows the dates of touched files again", run->options->output);
 }

@@ -127,9 +127,9 @@ int pf_preprocess_json_read(const cJSON *object, PfPreprocess *out, PfError *err
     const cJSON *crop = cJSON_GetObjectItemCaseSensitive(object, "crop");
     const cJSON *mode = cJSON_GetObjectItemCaseSensitive(object, "interpolation");
     *out = (PfPreprocess){0};
-    const bool is_known = is_text(mode, pf_preprocess_json_interpolation_name(PF_BILINEAR)) ||
-                          is_text(mode, pf_preprocess_json_interpolation_name(PF_BICUBIC));
-    if (!is_side(resize, 0) || !is_side(crop, 1) || !is_known ||
+    const bool is_bicubic = is_text(mode, pf_preprocess_json_interpolation_name(PF_BICUBIC));
+    const bool is_bilinear = is_text(mode, pf_preprocess_json_interpolation_name(PF_BILINEAR));
+    if (!is_side(resize, 0) || !is_side(crop, 1) || (!is_bicubic && !is_bilinear) ||
         read_triple(object, "mean", out->mean) || read_triple(object, "std", out->std))
         return pf_fail(err, PF_EXIT_FAILED,
                        "the \"preprocess\" entry lacks a usable resize, crop, interpolation, mean "
@@ -137,8 +137,7 @@ int pf_preprocess_json_read(const cJSON *object, PfPreprocess *out, PfError *err
     out->resize = resize->valueint;
     out->crop = crop->valueint;
     out->squash = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "squash"));
-    out->interpolation =
-        is_text(mode, pf_preprocess_json_interpolation_name(PF_BICUBIC)) ? PF_BICUBIC : PF_BILINEAR;
+    out->interpolation = is_bicubic ? PF_BICUBIC : PF_BILINEAR;
     out->fast_decode = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "fast_decode"));
     out->keep_truncated = cJSON_IsTrue(cJSON_GetObjectItemCaseSensitive(object, "keep_truncated"));
     if (read_background(object, out, err)) return -1;

@@ -61,10 +61,19 @@ static PfShard shard_of_name(const char *name)
 
 /* ---- what lies in a folder ---- */
 
+static bool is_cache_name(const char *name)
+{
+    const char *suffix = strrchr(name, '.');
+    return *name != '.' && suffix && !strcmp(suffix, SUFFIX);
+}
+
 static int add_part(PfParts *parts, const char *folder, const char *name, PfError *err)
 {
     PfShard shard = shard_of_name(name);
-    if (!shard.count) return 0;
+    if (!shard.count) {
+        parts->others += is_cache_name(name);
+        return 0;
+    }
     if (!parts->paths) {
         parts->paths = pf_calloc((size_t)shard.count, sizeof *parts->paths, err);
         if (!parts->paths) return -1;
@@ -222,8 +231,7 @@ static int add_path(Paths *paths, char *path, PfError *err)
 
 static int visit_cache(void *context, const char *folder, const char *name, PfError *err)
 {
-    const char *suffix = strrchr(name, '.');
-    if (*name == '.' || !suffix || strcmp(suffix, SUFFIX)) return 0;
+    if (!is_cache_name(name)) return 0;
     return add_path(context, pf_asprintf(err, "%s/%s", folder, name), err);
 }
 
@@ -243,29 +251,17 @@ static int add_caches(Paths *paths, const char *folder, PfError *err)
     return 0;
 }
 
-/* Of a folder of shards its other caches are no part. */
-static int warn_of_others(const char *folder, size_t taken, PfError *err)
-{
-    Paths all = {0};
-    int failed = visit_folder(folder, visit_cache, &all, err);
-    if (!failed && all.count > taken)
-        pf_warn("'%s': %zu files that end in .h5 are not called K-of-N.h5 as its shards are, and "
-                "are left out",
-                folder, all.count - taken);
-    for (size_t i = 0; i < all.count; i++) free(all.items[i]);
-    free(all.items);
-    return failed ? -1 : 0;
-}
-
 static int add_folder(Paths *paths, const char *folder, PfError *err)
 {
     PfParts parts;
     int failed = find_parts(folder, &parts, err);
     if (!failed && !parts.count) failed = add_caches(paths, folder, err);
-    const size_t before = paths->count;
     for (int64_t i = 0; i < parts.count && !failed; i++)
         if (parts.paths[i]) failed = add_path(paths, pf_strdup(parts.paths[i], err), err);
-    if (!failed && parts.count) failed = warn_of_others(folder, paths->count - before, err);
+    if (!failed && parts.count && parts.others)
+        pf_warn("'%s': %lld files that end in .h5 are not called K-of-N.h5 as its shards are, and "
+                "are left out",
+                folder, (long long)parts.others);
     pf_parts_free(&parts);
     return failed;
 }

@@ -16,8 +16,9 @@ void pf_parts_remove_empty_folder(const char *output);
 
 /* What lies in such a folder. */
 typedef struct PfParts {
-    int64_t count; /* N */
-    char **paths;  /* (N) of shard K at K - 1; NULL: it is not there */
+    int64_t count;  /* N */
+    char **paths;   /* (N) of shard K at K - 1; NULL: it is not there */
+    int64_t others; /* files that end in .h5 as well, and are no shards by their names */
 } PfParts;
 
 /* Looks by names alone. A folder without such names, and one with those of two N, is an error. On

@@ -327,7 +327,7 @@ static int begin_as(PfFinetune *finetune, const PfCache *cache, const PfFinetune
     for (size_t i = 0; i < finetune->tensor_count && !failed; i++) {
         const PfSuffixTensor *tensor = &finetune->tensors[i];
         const PfTensorView *view = pf_model_tensor(model, tensor->name);
-        if (find_tensor(finetune, view, tensor->name))
+        if (view && pf_shape_equal(&view->shape, &tensor->shape))
             pf_f32_from_dtype_array(tensor->values, view->data, view->dtype,
                                     (size_t)pf_shape_count(&tensor->shape));
     }

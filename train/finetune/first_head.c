@@ -55,7 +55,7 @@ static int train(const PfTrainingData *data, const PfHeadBatchConfig *config, Pf
     PfHeadBatchConfig own = *config;
     own.optimizer = experiment.optimizer;
     own.settings = &experiment.setting;
-    own.epochs = pf_experiment_default_epochs(&experiment, data->train_count);
+    own.epochs = pf_experiment_epochs(&experiment, data->train_count);
     own.batch = experiment.batch;
     own.patience = 0;
     own.start = NULL;

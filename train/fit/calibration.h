@@ -18,8 +18,7 @@ typedef struct PfCalibrationTask {
     float *values;   /* (rows, outputs) of labels; owned; else NULL */
     int64_t rows;
     double temperature; /* 1: nothing to calibrate */
-    bool
-        is_open; /* the surer the better, as where all rows are right: no temperature is the best */
+    bool is_open;       /* all rows are right: the surer the better, and no temperature is best */
     double loss_before, loss_after, error_before, error_after; /* mean log loss; ECE (15 bins) */
 } PfCalibrationTask;
 

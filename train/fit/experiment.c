@@ -104,8 +104,9 @@ int pf_experiment_finish(PfExperiment *experiment, PfError *err)
     return 0;
 }
 
-int pf_experiment_default_epochs(const PfExperiment *experiment, int64_t rows)
+int pf_experiment_epochs(const PfExperiment *experiment, int64_t rows)
 {
+    if (experiment->epochs) return experiment->epochs;
     int64_t steps = (rows + experiment->batch - 1) / experiment->batch;
     int64_t epochs = steps > 0 ? (4000 + steps - 1) / steps : 10;
     if (experiment->optimizer == PF_LBFGS) return 1000;

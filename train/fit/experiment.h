@@ -41,9 +41,10 @@ PfExperiment pf_experiment_default(void);
 /* Fills in what depends on other settings, and refuses what contradicts itself. */
 int pf_experiment_finish(PfExperiment *experiment, PfError *err);
 
-/* A head of few rows needs many passes: as many as make 4,000 steps, at least 10
- * and at most 200; of L-BFGS at most 1,000 iterations. */
-int pf_experiment_default_epochs(const PfExperiment *experiment, int64_t rows);
+/* The epochs of a head that learns from so many rows: those asked for, else, as few rows need many
+ * passes, as many as make 4,000 steps, at least 10 and at most 200; of L-BFGS at most 1,000
+ * iterations. */
+int pf_experiment_epochs(const PfExperiment *experiment, int64_t rows);
 
 /* Whether the two can be heads of one head batch. */
 bool pf_experiment_same_batch(const PfExperiment *a, const PfExperiment *b);

@@ -136,7 +136,7 @@ static void head_settings_text(const PfExperiment *experiment, int64_t rows, cha
     snprintf(text, size, "%s, lr %g %s, weight decay %g%s, batch %d, %d epochs, normalize %s",
              pf_optimizer_names[experiment->optimizer], setting->learning_rate,
              pf_schedule_text(&setting->schedule, schedule), setting->weight_decay, momentum,
-             experiment->batch, pf_train_epochs(experiment, rows), normalize);
+             experiment->batch, pf_experiment_epochs(experiment, rows), normalize);
 }
 
 /* A search is still to come. */
@@ -268,7 +268,7 @@ void pf_training_lines_start(PfTrainingLines *lines, const PfTrainOptions *optio
     };
     if (sweep->trial_count == 1 && experiment->optimizer != PF_LBFGS &&
         pf_search_plan(experiment, table, NULL) == PF_SEARCH_NONE) {
-        lines->epochs = pf_train_epochs(experiment, pf_train_row_count(table, experiment));
+        lines->epochs = pf_experiment_epochs(experiment, pf_train_row_count(table, experiment));
         char score[24];
         snprintf(score, sizeof score, "val %s", pf_train_run_score_name(table));
         if (is_narrow())

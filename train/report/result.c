@@ -87,7 +87,7 @@ static void add_steps(cJSON *json, const PfTrainRun *run)
     const PfHeadSetting *setting = &experiment->setting;
     char schedule[PF_SCHEDULE_TEXT_SIZE];
     int64_t rows = pf_train_row_count(run->sweep->table, experiment);
-    cJSON_AddNumberToObject(json, "epochs", pf_train_epochs(experiment, rows));
+    cJSON_AddNumberToObject(json, "epochs", pf_experiment_epochs(experiment, rows));
     cJSON_AddNumberToObject(json, "batch", experiment->batch);
     cJSON_AddNumberToObject(json, "lr", setting->learning_rate);
     if (experiment->optimizer == PF_SGD) {

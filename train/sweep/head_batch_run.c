@@ -76,11 +76,6 @@ int64_t pf_train_row_count(const PfFeatureTable *table, const PfExperiment *expe
     return rows.count;
 }
 
-int pf_train_epochs(const PfExperiment *experiment, int64_t rows)
-{
-    return experiment->epochs ? experiment->epochs : pf_experiment_default_epochs(experiment, rows);
-}
-
 /* The table's are those of all its train rows, and stay its own. */
 static int weigh_classes(const PfExperiment *first, HeadBatchData *batch, PfError *err)
 {
@@ -123,7 +118,7 @@ static PfHeadBatchConfig head_batch_config(const PfHeadBatchRun *run, const PfEx
         .spec = first->spec,
         .optimizer = first->optimizer,
         .nesterov = first->nesterov,
-        .epochs = pf_train_epochs(first, data->train_count),
+        .epochs = pf_experiment_epochs(first, data->train_count),
         .batch = first->batch,
         .balance = first->sampling == PF_SAMPLING_BALANCED ? pf_feature_table_class_task(run->table)
                                                            : NULL,
@@ -239,7 +234,7 @@ static int train_searched(const PfHeadBatchRun *run, const PfExperiment *first,
     if (!search && first->optimizer != PF_LBFGS)
         return pf_head_trainer_run(data, config, run->observer, out, err);
     convex.optimizer = PF_LBFGS;
-    config->epochs = pf_train_epochs(&convex, data->train_count);
+    config->epochs = pf_experiment_epochs(&convex, data->train_count);
     config->start = start;
     config->task_decays = search ? search->decays : run->decays;
     int failed = pf_convex_head_train(data, config, run->observer, out, err);

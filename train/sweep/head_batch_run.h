@@ -35,8 +35,6 @@ int pf_train_rows(const PfFeatureTable *table, const PfExperiment *experiment, i
                   PfTrainRows *out, PfError *err);
 /* How many these are; all train rows where memory is short. */
 int64_t pf_train_row_count(const PfFeatureTable *table, const PfExperiment *experiment);
-/* The epochs of a head that learns from so many rows: those asked for or the default. */
-int pf_train_epochs(const PfExperiment *experiment, int64_t rows);
 
 /* Trains the heads of one head batch (pf_experiment_same_batch). first: what they share; settings:
  * (count) what they differ in. seed: in place of the experiment's. */
