@@ -45,17 +45,17 @@ int pf_launcher_number(const PfEnvironment *environment, const char *what, const
 }
 
 static int read_launch(const PfEnvironment *environment, const PfLauncher *launcher, PfLaunch *out,
-                       PfError *err)
+                       int *has_local_rank, PfError *err)
 {
     static const char what[] = "several processes";
     long long rank = 0, size = 0, local_rank = 0, local_size = 0, hosts = 0;
-    int has_rank, has_size, has_local_rank, has_local_size, has_hosts;
+    int has_rank, has_size, has_local_size, has_hosts;
     *out = (PfLaunch){.size = 1};
     if (pf_launcher_number(environment, what, launcher->rank, &rank, &has_rank, err) ||
         pf_launcher_number(environment, what, launcher->size, &size, &has_size, err))
         return -1;
     if (!has_rank || !has_size || size < 2) return 0;
-    if (pf_launcher_number(environment, what, launcher->local_rank, &local_rank, &has_local_rank,
+    if (pf_launcher_number(environment, what, launcher->local_rank, &local_rank, has_local_rank,
                            err) ||
         pf_launcher_number(environment, what, launcher->local_size, &local_size, &has_local_size,
                            err) ||
@@ -73,11 +73,27 @@ static int read_launch(const PfEnvironment *environment, const PfLauncher *launc
     return 0;
 }
 
+/* srun --mpi=pmi2 sets PMI's variables without those of the host, which its own have. */
+static int find_local_rank(const PfEnvironment *environment, PfLaunch *found, PfError *err)
+{
+    for (const PfLauncher *next = found->launcher + 1; next < pf_launchers + PF_LAUNCHER_COUNT;
+         next++) {
+        PfLaunch same;
+        int has_local_rank = 0;
+        if (read_launch(environment, next, &same, &has_local_rank, err)) return -1;
+        if (!has_local_rank || same.rank != found->rank || same.size != found->size) continue;
+        *found = same;
+        return 0;
+    }
+    return 0;
+}
+
 int pf_launcher_find(const PfEnvironment *environment, PfLaunch *out, PfError *err)
 {
     for (int i = 0; i < PF_LAUNCHER_COUNT; i++) {
-        if (read_launch(environment, &pf_launchers[i], out, err)) return -1;
-        if (out->launcher) return 0;
+        int has_local_rank = 0;
+        if (read_launch(environment, &pf_launchers[i], out, &has_local_rank, err)) return -1;
+        if (out->launcher) return has_local_rank ? 0 : find_local_rank(environment, out, err);
     }
     return 0;
 }

@@ -78,6 +78,13 @@ expect 0 env RANK=1 WORLD_SIZE=2 train c.h5 --finetune layer4 --weights "$WEIGHT
 different() { start_ranks 2 sh -c 'exec train c.h5 --finetune layer4 --epochs $((RANK + 1))'; wait_ranks; }
 expect 2 different
 stdout_has 'do not have the same command line'
+# Options that make no other result, but by which ranks would wait for each other.
+for options in '$([ $RANK = 0 ] || echo --force) -o d.safetensors' '-o $([ $RANK = 0 ] && echo d.safetensors || echo /dev/null)' \
+               '--memory $((RANK + 1))G'; do
+  different() { start_ranks 2 sh -c "exec train c.h5 --finetune layer4 $options"; wait_ranks; }
+  expect 2 different
+  stdout_has 'do not have the same command line'
+done
 # What rank 0 refuses ends the others with its code, without a word.
 expect 2 ranks 2 train c.h5 --finetune layer4 -o missing/x.txt
 expect 1 ranks 2 train c.h5 --finetune layer4 --weights "$WEIGHTS" -o missing/x.safetensors

@@ -12,6 +12,7 @@
 #include "common/base/memory.h"
 #include "common/thread/processors.h"
 #include "train/features/feature_memory.h"
+#include "train/sweep/checkpoint_run.h"
 
 #define HOST_SIZE 512
 
@@ -114,14 +115,19 @@ static int share_memory(PfTrainOptions *options, PfError *err)
 
 /* ---- joining ---- */
 
-/* All but what may differ from host to host. */
+/* All but what may differ from host to host. Ranks that do not agree on what follows the options
+ * that make no other result would wait for each other. */
 static int compare_commands(const PfTrainOptions *options, PfError *err)
 {
-    static const char what[] = "command line (but for -o and what is written beside it, --threads "
-                               "and --device).\nHint: --alone runs trainings that have nothing to "
+    static const char what[] = "command line (but for where -o and its like lead, --threads and "
+                               "--device).\nHint: --alone runs trainings that have nothing to "
                                "do with each other";
     cJSON *given = pf_train_options_given(options);
     cJSON_DeleteItemFromObjectCaseSensitive(given, "device");
+    cJSON_AddBoolToObject(given, "has_checkpoint", pf_checkpoint_run_has_place(options));
+    cJSON_AddBoolToObject(given, "force", options->force);
+    cJSON_AddBoolToObject(given, "resume", options->resume);
+    cJSON_AddNumberToObject(given, "memory", (double)options->table.memory_bytes);
     char *text = given ? pf_json_text(given) : NULL;
     cJSON_Delete(given);
     if (!text) return pf_fail(err, PF_EXIT_FAILED, "out of memory");

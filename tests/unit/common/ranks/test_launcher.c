@@ -75,6 +75,24 @@ START_TEST(test_launchers)
 }
 END_TEST
 
+/* srun --mpi=pmi2 sets PMI_RANK and PMI_SIZE, and which of its host a process is only in its own
+ * variables. */
+START_TEST(test_host_by_the_outer_one)
+{
+    PfLaunch launch = launch_of("PMI_RANK=3\nPMI_SIZE=4\nSLURM_PROCID=3\nSLURM_STEP_NUM_TASKS=4\n"
+                                "SLURM_LOCALID=1\nSLURM_STEP_NUM_NODES=2\n");
+    ck_assert_str_eq(launch.launcher->name, "srun");
+    ck_assert_int_eq(launch.rank, 3);
+    ck_assert_int_eq(launch.local_rank, 1);
+    /* Another's numbers say nothing of this one. */
+    launch = launch_of("PMI_RANK=1\nPMI_SIZE=4\nSLURM_PROCID=0\nSLURM_STEP_NUM_TASKS=2\n"
+                       "SLURM_LOCALID=0\n");
+    ck_assert_str_eq(launch.launcher->name, "MPI");
+    ck_assert_int_eq(launch.rank, 1);
+    ck_assert_int_eq(launch.local_rank, 0);
+}
+END_TEST
+
 START_TEST(test_alone)
 {
     ck_assert_ptr_null(launch_of("").launcher);
@@ -197,6 +215,7 @@ int main(void)
     Suite *suite = suite_create("launcher");
     TCase *tests = tcase_create("all");
     tcase_add_test(tests, test_launchers);
+    tcase_add_test(tests, test_host_by_the_outer_one);
     tcase_add_test(tests, test_alone);
     tcase_add_test(tests, test_inner_one_counts);
     tcase_add_test(tests, test_nonsense);
