@@ -579,9 +579,12 @@ static int table_of_tap(PfCache *cache, int tap, int task_count, const PfFeature
                               .parts = config->parts,
                               .seconds = config->stream_seconds};
     if (memory.is_streamed) return pf_feature_table_new_streamed(&stream, task_count, out, err);
-    return pf_feature_table_new(pf_cache_row_count(cache), views,
-                                pf_shape_count(&pf_cache_tap(cache, tap)->shape) / views,
-                                task_count, out, err);
+    if (pf_feature_table_new(pf_cache_row_count(cache), views,
+                             pf_shape_count(&pf_cache_tap(cache, tap)->shape) / views, task_count,
+                             out, err))
+        return -1;
+    (*out)->limit_bytes = memory.limit_bytes;
+    return 0;
 }
 
 /* Which of the views are learned from. Points lie elsewhere in every view but the centre. */

@@ -38,11 +38,12 @@ typedef struct PfFeatureStream {
 
 typedef struct PfFeatureTable {
     int64_t rows, features;
-    int views;       /* of each row, at least 1; the first is the centre, which rows are seen by
-                        unless they are learned from */
-    int drawn_views; /* of these, training passes draw among the first so many */
-    float *x;        /* (rows, views, features) row-major; maps are flattened; owned; NULL where
-                        streamed */
+    int views;           /* of each row, at least 1; the first is the centre, which rows are seen by
+                            unless they are learned from */
+    int drawn_views;     /* of these, training passes draw among the first so many */
+    float *x;            /* (rows, views, features) row-major; maps are flattened; owned; NULL where
+                            streamed */
+    int64_t limit_bytes; /* what x might have taken (feature_memory.h); 0: filled by hand */
     PfFeatureStream *stream; /* owned; NULL where x holds them */
     uint8_t *splits;         /* (rows) PfSplit; owned */
     PfTask *tasks;           /* (task_count) owned */

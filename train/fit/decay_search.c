@@ -148,8 +148,11 @@ static int measure_diagonal(Search *search, PfError *err)
 static int open_space(Search *search, PfError *err)
 {
     const PfTrainingData *data = search->data;
+    const int64_t limit = search->config->memory_bytes;
     search->space.data = *data;
-    if (pf_row_axes_fits(data->train_count, data->features)) return rotate(search, err);
+    if (pf_row_axes_fits(data->train_count, data->features) &&
+        (!limit || pf_row_axes_bytes(data->train_count, data->features) <= limit))
+        return rotate(search, err);
     return measure_diagonal(search, err);
 }
 

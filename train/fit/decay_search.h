@@ -26,6 +26,8 @@ typedef struct PfDecaySearchConfig {
     const uint32_t *alike; /* as pf_row_choice_fold takes it */
     const PfTask *by;      /* whose classes are spread evenly */
     PfThreadPool *pool;
+    int64_t memory_bytes; /* that the train rows, held once more in axes in which the search is
+                             faster, may take (row_axes.h); 0: any */
     /* After every step of the path; nonzero ends the search with PF_EXIT_INTERRUPTED. May be NULL.
      */
     int (*on_step)(void *context, int done, int total);

@@ -381,6 +381,11 @@ bool pf_row_axes_fits(int64_t rows, int64_t features)
     return rows <= PF_ROW_AXES_MAX || features <= PF_ROW_AXES_MAX;
 }
 
+int64_t pf_row_axes_bytes(int64_t rows, int64_t features)
+{
+    return rows * (rows < features ? rows : features) * (int64_t)sizeof(float);
+}
+
 int pf_row_axes_new(const PfTrainingData *data, PfThreadPool *pool, PfRowAxes **out, PfError *err)
 {
     PfRowAxes *axes = pf_calloc(1, sizeof *axes, err);

@@ -31,6 +31,8 @@ typedef struct PfRowAxes {
 
 /* Whether so many rows of so many features are rotated at all. */
 bool pf_row_axes_fits(int64_t rows, int64_t features);
+/* What their z takes. */
+int64_t pf_row_axes_bytes(int64_t rows, int64_t features);
 
 /* Of the data's train rows. The same for any number of threads. Free with pf_row_axes_free. */
 int pf_row_axes_new(const PfTrainingData *data, PfThreadPool *pool, PfRowAxes **out, PfError *err);

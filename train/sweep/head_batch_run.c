@@ -224,6 +224,7 @@ static int train_searched(const PfHeadBatchRun *run, const PfExperiment *first,
                                      .alike = run->table->alike,
                                      .by = by ? by : &run->table->tasks[0],
                                      .pool = run->pool,
+                                     .memory_bytes = run->table->limit_bytes / 2,
                                      .on_step = on_search_step,
                                      .step_context = &observer};
     PfExperiment convex = *first;

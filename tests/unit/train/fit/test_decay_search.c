@@ -145,16 +145,21 @@ END_TEST
 
 /* ---- the path ---- */
 
-static PfDecaySearch *search_with(PfThreadPool *threads)
+static PfDecaySearch *search_within(PfThreadPool *threads, int64_t memory_bytes)
 {
     PfError err = {0};
     PfDecaySearch *search;
     PfHeadNetwork *start;
-    PfDecaySearchConfig config = {.by = &tasks[1], .pool = threads};
+    PfDecaySearchConfig config = {.by = &tasks[1], .pool = threads, .memory_bytes = memory_bytes};
     ck_assert_msg(!pf_decay_search_run(&data, &config, &search, &start, &err), "%s", err.message);
     ck_assert(search != NULL);
     pf_head_network_free(&start);
     return search;
+}
+
+static PfDecaySearch *search_with(PfThreadPool *threads)
+{
+    return search_within(threads, 0);
 }
 
 /* Squared errors of a head fitted to all rows but a fold, on the fold. The search stops a fit where
@@ -213,6 +218,26 @@ START_TEST(losses_are_those_of_heads_fitted_alone)
 {
     check_path(120, 20);
     check_path(60, 150);
+}
+END_TEST
+
+/* Where the rows may not be held once more, a fifth of them is held out. */
+START_TEST(rows_in_other_axes_are_bounded)
+{
+    make(200, 40, 1.5);
+    const int64_t bytes = pf_row_axes_bytes(200, 40);
+    PfDecaySearch *enough = search_within(pool, bytes), *less = search_within(pool, bytes - 1);
+    ck_assert_int_eq(bytes, 200 * 40 * 4);
+    ck_assert_int_eq(pf_row_axes_bytes(30, 4000), 30 * 30 * 4);
+    ck_assert_int_eq(enough->folds, PF_DECAY_FOLDS);
+    ck_assert_int_eq(less->folds, 1);
+    for (int t = 0; t < 2; t++) {
+        ck_assert_double_lt(less->decays[t], 11 * enough->decays[t]);
+        ck_assert_double_gt(less->decays[t], enough->decays[t] / 11);
+    }
+    pf_decay_search_free(&enough);
+    pf_decay_search_free(&less);
+    forget();
 }
 END_TEST
 
@@ -337,6 +362,7 @@ int main(void)
     tcase_add_test(cases, matrices_are_their_tridiagonal_ones_rotated);
     tcase_add_test(cases, rows_keep_their_products);
     tcase_add_test(cases, losses_are_those_of_heads_fitted_alone);
+    tcase_add_test(cases, rows_in_other_axes_are_bounded);
     tcase_add_test(cases, the_path_does_not_depend_on_threads);
     tcase_add_test(cases, rows_that_are_alike_stay_together);
     tcase_add_test(cases, few_rows_choose_nothing);
