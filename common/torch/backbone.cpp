@@ -83,9 +83,9 @@ PfBackbone::PfBackbone(const PfBackboneConfig &config)
 {
     c10::InferenceMode no_gradients;
     use_block_pool();
-    if (!config.emulate) check_precision(config.precision, device_);
+    if (!config.emulate) check_precision(config.precision, device_, true);
     allow_tf32(config.precision == PF_TF32);
-    set_threads(config.threads);
+    set_threads(config.threads, device_.is_cpu());
     description_ = describe_device(device_, config.device);
     input_ = at::empty({1, 3, config.input_height, config.input_width}, element_type_);
     int usual = device_.is_cpu() ? usual_batch() : PF_BATCH_USUAL;
@@ -166,7 +166,7 @@ void PfBackbone::choose_batch()
         try {
             return of->backbone->images_per_second(batch);
         } catch (...) {
-            of->failure = std::current_exception();
+            if (!is_out_of_memory(current_exception_text())) of->failure = std::current_exception();
             return 0.0;
         }
     };
@@ -208,7 +208,7 @@ bool PfBackbone::run_slice(const at::Tensor &pixels, std::int64_t first,
     } catch (...) {
         if (input_.size(0) == 1 || !is_out_of_memory(current_exception_text())) throw;
     }
-    set_rows(input_.size(0) / 2);
+    set_rows(half_of_rows(input_.size(0)));
     batch_ = std::min(batch_, static_cast<int>(input_.size(0)));
     return false;
 }

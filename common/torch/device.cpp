@@ -83,7 +83,7 @@ void allow_tf32(bool allowed)
     at::globalContext().setAllowTF32CuBLAS(allowed);
 }
 
-void check_precision(PfPrecision precision, c10::Device device)
+void check_precision(PfPrecision precision, c10::Device device, bool can_emulate)
 {
     if (!device.is_cpu()) return;
     if (precision == PF_FP16)
@@ -95,9 +95,10 @@ void check_precision(PfPrecision precision, c10::Device device)
                       "arithmetic. Hint: --precision fp32 or bf16");
     if (precision == PF_BF16 && !pf_processor_has_bf16())
         throw Failure(PF_EXIT_FAILED,
-                      "--precision bf16: this processor has no bf16 instructions (avx512_bf16 or "
-                      "amx_bf16), bf16 would not be faster than fp32. Hint: --precision fp32, or "
-                      "--emulate for the numbers");
+                      std::string("--precision bf16: this processor has no bf16 instructions "
+                                  "(avx512_bf16 or amx_bf16), bf16 would not be faster than "
+                                  "fp32. Hint: --precision fp32") +
+                          (can_emulate ? ", or --emulate for the numbers" : ""));
 }
 
 // There where BLAS is OpenBLAS.
@@ -134,13 +135,13 @@ static void check_room(int threads)
                                           " threads of the network. Hint: --threads 1 takes less");
 }
 
-void set_threads(int threads)
+void set_threads(int threads, bool in_groups)
 {
     if (threads <= 0) threads = pf_parallel_processor_count();
     check_room(threads);
     at::set_num_threads(threads);
     if (!openblas_waits()) return;
-    openblas_set_num_threads(threads);
+    openblas_set_num_threads(in_groups ? 1 : threads);
     at::mm(at::zeros({128, 128}), at::zeros({128, 128})); // takes the buffers now
 }
 

@@ -26,11 +26,12 @@ bool is_overlapped(c10::Device device, const char *name);
 // now on; until then it is not.
 void allow_tf32(bool allowed);
 
-// Throws a Failure where the device cannot compute in that precision.
-void check_precision(PfPrecision precision, c10::Device device);
+// Throws a Failure where the device cannot compute in that precision. can_emulate: --emulate would.
+void check_precision(PfPrecision precision, c10::Device device, bool can_emulate);
 
-// CPU threads of what comes; 0: all cores.
-void set_threads(int threads);
+// CPU threads of what comes; 0: all cores. in_groups: each runs rows of its own (row_groups.h), so
+// that products are for one thread: shared out among three, OpenBLAS rounds them otherwise.
+void set_threads(int threads, bool in_groups);
 
 c10::ScalarType scalar_type(PfPrecision precision);
 

@@ -23,6 +23,12 @@ std::int64_t group_rows(std::int64_t rows)
     return std::min(rows, usual_group);
 }
 
+std::int64_t half_of_rows(std::int64_t rows)
+{
+    const std::int64_t half = rows / 2;
+    return half - half % group_rows(half);
+}
+
 int usual_batch()
 {
     return std::max(PF_BATCH_USUAL, static_cast<int>(usual_group) * at::get_num_threads());

@@ -21,6 +21,9 @@ std::int64_t rows_at_once(int batch);
 // A batch that gives each thread a group, and is not too small for what happens once a batch.
 int usual_batch();
 
+// Fewer rows than so many (at least 2), in full groups.
+std::int64_t half_of_rows(std::int64_t rows);
+
 // Size of the groups of so many rows.
 std::int64_t group_rows(std::int64_t rows);
 

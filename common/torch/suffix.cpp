@@ -88,8 +88,8 @@ PfSuffix::PfSuffix(const PfSuffixConfig &config)
       train_batch_norm_(config.train_batch_norm != 0)
 {
     use_block_pool();
-    check_precision(bf16_ ? PF_BF16 : PF_FP32, device_);
-    set_threads(config.threads);
+    check_precision(bf16_ ? PF_BF16 : PF_FP32, device_, false);
+    set_threads(config.threads, false);
     // A run that goes on from a checkpoint ends like one that was not interrupted.
     at::globalContext().setDeterministicCuDNN(true);
     description_ = describe_device(device_, config.device);
