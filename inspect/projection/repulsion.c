@@ -16,6 +16,9 @@
 
 #define LEAF_POINTS 16
 #define LEVELS 16
+/* In a cell so narrow, q of two points is 1 to within its square: they push as if all of them lay
+ * in their mean. */
+#define SPOT_SIDE 0.01f
 /* A list that is full is taken and begun again. */
 #define LIST_SIZE 1024
 
@@ -241,6 +244,12 @@ static void list_source(Walk *walk, float x, float y, float count)
     walk->list_count[walk->listed++] = count;
 }
 
+/* Points that are equal, or nearly, as those of copies of one image are. */
+static bool is_spot(const Node *leaf)
+{
+    return leaf->count > LEAF_POINTS && leaf->side < SPOT_SIDE;
+}
+
 /* From the box of the points, so that each of them is at least as far. */
 static void walk_tree(const PfRepulsion *r, Walk *walk, int points)
 {
@@ -257,7 +266,7 @@ static void walk_tree(const PfRepulsion *r, Walk *walk, int points)
         float dx = fmaxf(fmaxf(left - node->x, node->x - right), 0);
         float dy = fmaxf(fmaxf(top - node->y, node->y - bottom), 0);
         bool is_leaf = node->after == n + 1;
-        if (node->side * node->side < bound * (dx * dx + dy * dy)) {
+        if (node->side * node->side < bound * (dx * dx + dy * dy) || (is_leaf && is_spot(node))) {
             list_source(walk, node->x, node->y, (float)node->count);
             n = node->after;
             continue;

@@ -1,6 +1,7 @@
 #include "predict/model/scorer.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -166,15 +167,34 @@ void pf_scorer_to_image(const PfScorer *scorer, const PfCropFrame *frame, const 
     }
 }
 
+/* Of equal ones the first comes first. */
+static bool is_behind(const float *probabilities, int one, int other)
+{
+    return probabilities[one] < probabilities[other] ||
+           (probabilities[one] == probabilities[other] && one > other);
+}
+
+/* heap: (count), each in front of none of those below it but `place`, which is free: index goes
+ * there, or down to where it belongs. */
+static void sift_down(const float *probabilities, int *heap, int place, int count, int index)
+{
+    for (int child; (child = 2 * place + 1) < count; place = child) {
+        if (child + 1 < count && is_behind(probabilities, heap[child + 1], heap[child])) child++;
+        if (!is_behind(probabilities, heap[child], index)) break;
+        heap[place] = heap[child];
+    }
+    heap[place] = index;
+}
+
 void pf_scorer_top(const float *probabilities, int count, int k, int *indices)
 {
-    for (int found = 0; found < k; found++) {
-        int best = -1;
-        for (int c = 0; c < count; c++) {
-            int taken = 0;
-            for (int i = 0; i < found; i++) taken |= indices[i] == c;
-            if (!taken && (best < 0 || probabilities[c] > probabilities[best])) best = c;
-        }
-        indices[found] = best;
+    for (int i = 0; i < k; i++) indices[i] = i;
+    for (int i = k / 2; i-- > 0;) sift_down(probabilities, indices, i, k, indices[i]);
+    for (int i = k; i < count; i++)
+        if (is_behind(probabilities, indices[0], i)) sift_down(probabilities, indices, 0, k, i);
+    for (int last = k - 1; last > 0; last--) {
+        int index = indices[last];
+        indices[last] = indices[0];
+        sift_down(probabilities, indices, 0, last, index);
     }
 }

@@ -59,7 +59,7 @@ void pf_scorer_to_image(const PfScorer *scorer, const PfCropFrame *frame, const 
                         float *out);
 
 /* Indices of the k largest of `count` probabilities, largest first; equal
- * ones in class order. */
+ * ones in class order. k: from 1 to count. */
 void pf_scorer_top(const float *probabilities, int count, int k, int *indices);
 
 #endif

@@ -24,6 +24,8 @@ parts /= parts.sum(1, keepdims=True)
 theirs = sorted(tuple(row.round(4)) for row in parts)
 ours = []
 for row in csv.DictReader(open("plain")):
+    ranked = [float(row["probability" + end]) for end in ["", *map(str, range(2, 11))]]
+    assert ranked == sorted(ranked, reverse=True), ranked
     found = {row["label" + end]: float(row["probability" + end]) for end in ["", *map(str, range(2, 11))]}
     ours.append(tuple(found[str(i)] for i in range(10)))
 assert len(ours) == len(theirs) > 2
@@ -32,6 +34,11 @@ END
 checks=$((checks + 1))
 expect 0 predict $network c.h5 --top 10
 stdout_has ',probability'
+# The first few are those of all.
+for k in 1 2 3 7; do
+  expect 0 predict $network photos/val --top $k
+  cut -d , -f "-$((2 * k + 1))" plain | cmp -s - stdout || failed "--top $k: others than the first $k of all"
+done
 expect 0 predict $network photos/val --top 10 --class-map names
 sed 's/,\([0-9]\),/,the \1.,/g' plain | cmp -s - stdout || failed 'other predictions'
 printf '\357\273\277' > marked && sed 's/$/\r/' names >> marked && echo >> marked
