@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The plain `train` beside scikit-learn's cross-validated heads, on feature sets of any caches.
 
-usage: bench_search.py [--build build] [--splits 5] [--out FOLDER] [--markdown] CACHE.h5:TARGET[:ROWS] ...
+usage: bench_search.py [--build build] [--splits 5] [--json FILE] CACHE.h5:TARGET[:ROWS] ...
 
 Each feature set is split five times into three quarters of its rows to train on and a quarter to test on (classes in
 proportion). On the same train rows: `train CACHE`, `train CACHE --no-search`, StandardScaler with LogisticRegressionCV

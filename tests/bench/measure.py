@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import statistics
 import subprocess
 import sys
@@ -23,6 +24,14 @@ def run(command, environment=None):
     if done.returncode:
         sys.exit(f"{' '.join(map(str, command))} failed ({done.returncode}):\n{done.stderr[-2000:]}")
     return seconds, done.stdout + done.stderr
+
+
+def processor_seconds(command):
+    """Of a command that does not fail, its threads summed."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    run(command)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
 
 
 def number(pattern, text):

@@ -4,7 +4,7 @@ usage: peer_extract.py IMAGEFOLDER OUT.h5 [--weights FILE] [--arch resnet18] [--
                               [--bf16] [--channels-last] [--fuse] [--tap avgpool|layer3] [--device cuda]
 Prints: images, seconds in the loop, images/s. Import and model-load time are left out (in the peer's favour).
 """
-import argparse, time
+import argparse, os, time
 import torch, torchvision
 import torchvision.transforms as T
 import h5py, numpy as np
@@ -14,7 +14,7 @@ p.add_argument("root"); p.add_argument("out"); p.add_argument("--weights"); p.ad
 p.add_argument("--workers", type=int, default=0); p.add_argument("--batch", type=int, default=32)
 p.add_argument("--bf16", action="store_true"); p.add_argument("--channels-last", action="store_true")
 p.add_argument("--fuse", action="store_true"); p.add_argument("--tap", default="avgpool")
-p.add_argument("--threads", type=int, default=2); p.add_argument("--device", default="cpu")
+p.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0))); p.add_argument("--device", default="cpu")
 a = p.parse_args()
 torch.set_num_threads(a.threads)
 m = getattr(torchvision.models, a.arch)()

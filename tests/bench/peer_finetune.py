@@ -6,6 +6,7 @@ layer4 and fc of a ResNet, features.24 on and a new Linear of a VGG-16, learn by
 images/s; import and model-load time are left out (in the peer's favour).
 """
 import argparse
+import os
 import time
 
 import torch
@@ -36,7 +37,7 @@ def main():
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--batch-norm-frozen", action="store_true")
     args = parser.parse_args()
-    torch.set_num_threads(2)
+    torch.set_num_threads(len(os.sched_getaffinity(0)))
     torch.manual_seed(0)
     prepare = transforms.Compose([
         transforms.Resize(256), transforms.CenterCrop(224), transforms.ToTensor(),

@@ -4,11 +4,11 @@ usage: peer_heads.py FEATURES.npz|FEATURES.h5 [--epochs 5] [--batch 64] [--heads
 Times are whole-loop seconds, imports left out (in the peer's favour); 'process' adds them.
 """
 import time; T0 = time.time()
-import argparse, numpy as np, torch
+import argparse, os, numpy as np, torch
 p = argparse.ArgumentParser(); p.add_argument("file"); p.add_argument("--epochs", type=int, default=5)
 p.add_argument("--batch", type=int, default=64); p.add_argument("--heads", type=int, default=1)
 p.add_argument("--sklearn", action="store_true"); p.add_argument("--loader", action="store_true")
-a = p.parse_args(); torch.set_num_threads(2)
+a = p.parse_args(); torch.set_num_threads(len(os.sched_getaffinity(0)))
 z = np.load(a.file); X, y, Xv, yv = z["X"].astype("f4"), z["Y"], z["Xt"].astype("f4"), z["Yt"]
 C = int(y.max()) + 1
 if a.sklearn:
