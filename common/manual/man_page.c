@@ -166,7 +166,9 @@ static void put_exit_status(void)
          "0 done; 1 failed; 2 a command line that cannot be understood;\n"
          "3 more unusable images than allowed;\n"
          "4 another network or cache than the one that is asked for;\n"
-         "5 an assertion that does not hold; 130 interrupted.");
+         "5 an assertion that does not hold;\n"
+         "75 another process is writing the same file, or was lost: run it again;\n"
+         "130, 143 interrupted.");
 }
 
 /* The pages of the other programs: PF_PROGRAMS is their names with spaces between them. */
