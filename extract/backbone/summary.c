@@ -298,7 +298,7 @@ static int mark_outputs(const PfArch *arch, const char *outputs, unsigned char *
     }
     failed = failed || pf_arch_mark_outputs(arch, 0, nodes, count, shown, err);
     free(nodes);
-    pf_options_free_list(&names, count);
+    pf_options_free_list(&names, &count);
     return failed ? -1 : 0;
 }
 
