@@ -1,6 +1,7 @@
 /* extract: images through a frozen network, once, into a feature cache. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/backbone/script_file.h"
 #include "common/base/log.h"
@@ -30,6 +31,16 @@
 /* Of the images of networks that take any size. */
 #define DEFAULT_SIDE 224
 
+/* A new layer goes behind one node. */
+static int check_one_output(const char *path, const PfSummaryOptions *summary, PfError *err)
+{
+    if (!summary->classes || summary->tap || !strchr(summary->outputs, ',')) return 0;
+    return pf_fail(err, PF_EXIT_USAGE,
+                   "--classes: expected one tap, found several outputs of '%s'. Hint: --tap with "
+                   "one of %s",
+                   path, summary->outputs);
+}
+
 /* Of a user's network from a file: of a TorchScript file the graph is not known here. */
 static int print_onnx_summary(const char *path, const PfSummaryOptions *summary, PfError *err)
 {
@@ -39,7 +50,9 @@ static int print_onnx_summary(const char *path, const PfSummaryOptions *summary,
     const int own = pf_onnx_side(onnx) ? pf_onnx_side(onnx) : DEFAULT_SIDE;
     int failed = pf_onnx_build(onnx, shown.input ? shown.input : own, err);
     if (!failed) {
-        failed = shown.tap && pf_onnx_find_tap(onnx, shown.tap, &shown.tap, err);
+        shown.outputs = pf_onnx_arch(onnx)->default_tap;
+        failed = (shown.tap && pf_onnx_find_tap(onnx, shown.tap, &shown.tap, err)) ||
+                 check_one_output(path, &shown, err);
         failed = failed || pf_summary_print(pf_onnx_arch(onnx), &shown, stdout, NULL, err);
     }
     pf_onnx_free(&onnx);
@@ -56,7 +69,13 @@ static int print_summary(const PfExtractOptions *options, PfError *err)
     PfBackboneName name;
     if (pf_backbone_name_read(&backbone, &name, err)) return -1;
     int failed = 0;
-    if (name.kind == PF_BACKBONE_ONNX) {
+    if (name.kind == PF_BACKBONE_TORCHSCRIPT) {
+        failed = pf_fail(err, PF_EXIT_USAGE,
+                         "--summary: expected a built-in network or an ONNX file, found the "
+                         "TorchScript file '%s', whose layers are not known here. Hint: without "
+                         "--tap extract keeps all taps that it has",
+                         backbone.backbone);
+    } else if (name.kind == PF_BACKBONE_ONNX) {
         failed = print_onnx_summary(backbone.backbone, &summary, err);
     } else if (!(failed = pf_arch_new(backbone.backbone, &arch, err))) {
         failed = pf_summary_print(arch, &summary, stdout, NULL, err);

@@ -63,16 +63,16 @@ int pf_op_shape_broadcast(const PfNode *node, const PfShape *in, PfShape *out, P
 
 /* ---- maps ---- */
 
-/* Output side of a convolution or pooling window: torch's floor mode, or its ceil mode, whose last
- * window begins inside the map or in the padding before it. */
+/* Output side of a convolution or pooling window: torch's floor mode, or its ceil mode, in which
+ * the last window may reach over the end, also that of a map that is smaller than one, but begins
+ * inside the map or in the padding before it. */
 static int64_t window_size(const PfNode *node, int64_t size, int axis)
 {
     const int64_t stride = node->stride[axis], padding = node->padding[axis];
+    const int64_t over = node->ceil_mode ? stride - 1 : 0;
     int64_t count =
-        pf_window_outputs(size, node->kernel[axis], stride, padding, node->dilation[axis]);
-    const int64_t reach = (int64_t)node->dilation[axis] * (node->kernel[axis] - 1) + 1;
-    const bool is_even = (size + 2 * padding - reach) % stride == 0;
-    if (node->ceil_mode && count > 0 && !is_even && count * stride < size + padding) count++;
+        pf_window_outputs(size + over, node->kernel[axis], stride, padding, node->dilation[axis]);
+    if (node->ceil_mode && count > 0 && (count - 1) * stride >= size + padding) count--;
     return count;
 }
 

@@ -399,6 +399,23 @@ int64_t pf_node_multiply_adds(const PfNode *node, const PfShape *output)
     return pf_op_row(node->op)->multiply_adds(node, output);
 }
 
+int64_t pf_node_whole_multiply_adds(const PfNode *node, const PfShape *shapes,
+                                    const PfShape *output)
+{
+    const int64_t count = pf_shape_count(output);
+    if (node->op == PF_OP_LINEAR) return count * node->in_channels;
+    if (node->op == PF_OP_WINDOW_ATTENTION) return 2 * count * node->kernel[0] * node->kernel[1];
+    if (node->op == PF_OP_ATTENTION) {
+        const PfShape *keys = &shapes[node->inputs[1]];
+        return 2 * count * keys->dims[keys->rank - 2];
+    }
+    if (node->op == PF_OP_MATMUL) {
+        const PfShape *left = &shapes[node->inputs[0]];
+        return count * left->dims[left->rank - 1];
+    }
+    return pf_node_multiply_adds(node, output);
+}
+
 /* ---- of a whole network ---- */
 
 /* A side that patches do not fill would lose its last pixels. */
@@ -507,7 +524,7 @@ int pf_arch_multiply_adds(const PfArch *arch, int side, const char *const *taps,
     failed = failed || pf_arch_mark_outputs(arch, 0, nodes, tap_count, needed, err);
     *out = 0;
     for (int i = 0; i < arch->node_count && !failed; i++)
-        if (needed[i]) *out += pf_node_multiply_adds(&arch->nodes[i], &shapes[i]);
+        if (needed[i]) *out += pf_node_whole_multiply_adds(&arch->nodes[i], shapes, &shapes[i]);
     free(needed);
     free(nodes);
     free(shapes);

@@ -156,8 +156,14 @@ int64_t pf_window_distance(int64_t side, int64_t query, int64_t key);
 /* Shapes of a node's inputs, taken from those of all nodes; in has PF_NODE_MAX_INPUTS entries. */
 void pf_node_input_shapes(const PfNode *node, const PfShape *shapes, PfShape *in);
 
-/* Multiply-adds of one image (side x side) up to the taps, as `extract --summary` counts them; what
- * several taps share counts once. */
+/* Multiply-adds of a node for one image: those of a linear layer for each of its rows, and those of
+ * attention and of products of values. torchinfo, and with it pf_node_multiply_adds, counts a
+ * linear layer once and the others not at all. shapes: of all nodes; output: of this one. */
+int64_t pf_node_whole_multiply_adds(const PfNode *node, const PfShape *shapes,
+                                    const PfShape *output);
+
+/* The sum of these for one image (side x side) up to the taps; what several taps share counts once.
+ */
 int pf_arch_multiply_adds(const PfArch *arch, int side, const char *const *taps, int tap_count,
                           int64_t *out, PfError *err);
 

@@ -68,14 +68,20 @@ static bool is_home(const PfEnginePlan *plan, int value)
     return of->source == value && of->home == value && of->node < 0;
 }
 
-/* Of one image. */
-static size_t bytes_in(const PfEnginePlan *plan, int step)
+/* Of each step, the bytes of one image's maps that are there while it runs; malloc'ed. */
+static size_t *new_bytes_of_steps(const PfEnginePlan *plan, PfError *err)
 {
-    size_t total = 0;
-    for (int v = 0; v < plan->value_count; v++)
-        if (is_home(plan, v) && plan->values[v].first <= step && step <= plan->values[v].last)
-            total += plan->values[v].ring ? 0 : pf_engine_value_bytes(&plan->values[v]);
-    return total;
+    size_t *bytes = pf_calloc((size_t)plan->step_count + 1, sizeof *bytes, err);
+    if (!bytes) return NULL;
+    /* First what comes and, modulo the type's range, goes; then sums of that. */
+    for (int v = 0; v < plan->value_count; v++) {
+        const PfEngineValue *value = &plan->values[v];
+        if (!is_home(plan, v) || value->ring) continue;
+        bytes[value->first] += pf_engine_value_bytes(value);
+        bytes[value->last + 1] -= pf_engine_value_bytes(value);
+    }
+    for (int s = 1; s < plan->step_count; s++) bytes[s] += bytes[s - 1];
+    return bytes;
 }
 
 static bool is_convolution_of_maps(const PfEnginePlan *plan, int s)
@@ -119,30 +125,34 @@ static bool is_light(const PfEnginePlan *plan, int s)
 }
 
 /* The first steps whose maps of a group take more than may be; light: of light ones only. */
-static int steps_above(const PfEnginePlan *plan, size_t others, bool light)
+static int steps_above(const PfEnginePlan *plan, const size_t *bytes, size_t others, bool light)
 {
     int early = 0;
     size_t limit = stem_bytes;
     for (int s = 0; s < plan->step_count && (!light || is_light(plan, s)); s++) {
         if (is_convolution_of_maps(plan, s)) limit = others;
-        if (PF_ENGINE_GROUP * bytes_in(plan, s) > limit) early = s + 1;
+        if (bytes[s] > limit / PF_ENGINE_GROUP) early = s + 1;
     }
     return early;
 }
 
-static void choose_early_steps(PfEnginePlan *plan)
+static int choose_early_steps(PfEnginePlan *plan, PfError *err)
 {
-    const int light = steps_above(plan, light_group_bytes, true);
+    size_t *bytes = new_bytes_of_steps(plan, err);
+    if (!bytes) return -1;
+    const int light = steps_above(plan, bytes, light_group_bytes, true);
     size_t most = 0, limit = early_bytes;
-    plan->early_steps = steps_above(plan, group_bytes, false);
+    plan->early_steps = steps_above(plan, bytes, group_bytes, false);
     if (light > plan->early_steps) {
         plan->early_steps = light;
         limit = light_early_bytes;
     }
-    for (int s = 0; s < plan->early_steps; s++) most = pf_max_size(most, bytes_in(plan, s));
+    for (int s = 0; s < plan->early_steps; s++) most = pf_max_size(most, bytes[s]);
     plan->early_images = PF_ENGINE_GROUP;
-    while (plan->early_images > 1 && (size_t)plan->early_images * most > limit)
+    while (plan->early_images > 1 && most > limit / (size_t)plan->early_images)
         plan->early_images /= 2;
+    free(bytes);
+    return 0;
 }
 
 /* ---- places ---- */
@@ -154,67 +164,93 @@ static int first_of(const PfEnginePlan *plan, const PfEngineValue *home)
     return home->whole && home->first < plan->early_steps ? 0 : home->first;
 }
 
-static bool live_together(const PfEnginePlan *plan, const PfEngineValue *a, const PfEngineValue *b)
+static size_t room_of(const PfEnginePlan *plan, const PfEngineValue *value)
 {
-    return first_of(plan, a) <= b->last && first_of(plan, b) <= a->last;
+    if (value->ring) return (size_t)(value->ring * value->width * value->stride) * sizeof(float);
+    const size_t images = (size_t)(value->whole ? PF_ENGINE_GROUP : plan->early_images);
+    return (images * pf_engine_value_bytes(value) + 63) / 64 * 64;
 }
 
-static size_t room_of(const PfEnginePlan *plan, const PfEngineValue *home)
+typedef struct Home {
+    PfEngineValue *value;
+    size_t room;
+    int first, last; /* the steps in which it lives */
+} Home;
+
+static bool live_together(const Home *a, const Home *b)
 {
-    if (home->ring) return (size_t)(home->ring * home->width * home->stride) * sizeof(float);
-    const size_t images = (size_t)(home->whole ? PF_ENGINE_GROUP : plan->early_images);
-    return (images * pf_engine_value_bytes(home) + 63) / 64 * 64;
+    return a->first <= b->last && b->first <= a->last;
 }
 
-/* The lowest place that none of the others takes that live at the same time. */
-static void place(PfEnginePlan *plan, PfEngineValue *home, PfEngineValue *const *placed, int count)
+/* The largest come first; of several as large, those of earlier values. */
+static int compare_homes(const void *a, const void *b)
 {
-    const size_t room = room_of(plan, home);
-    home->offset = 0;
-    for (int i = 0; i < count; i++) {
-        const PfEngineValue *other = placed[i];
-        const size_t end = other->offset + room_of(plan, other);
-        if (!live_together(plan, home, other) || home->offset >= end ||
-            other->offset >= home->offset + room)
-            continue;
-        home->offset = end;
-        i = -1; /* from the beginning: it has moved */
+    const Home *left = a, *right = b;
+    if (left->room != right->room) return left->room > right->room ? -1 : 1;
+    return (left->value > right->value) - (left->value < right->value);
+}
+
+int pf_engine_check_bytes(const PfEnginePlan *plan, size_t bytes, PfError *err)
+{
+    if (bytes <= SIZE_MAX / 4) return 0;
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "out of memory: images of %d x %d take more memory in '%s' than there can be. "
+                   "Hint: a smaller --crop",
+                   plan->width, plan->height, plan->arch->name);
+}
+
+/* The lowest place that none of the others takes that live at the same time. placed: ascending by
+ * place; it is put among them. */
+static int place(PfEnginePlan *plan, const Home *home, const Home **placed, int count, PfError *err)
+{
+    size_t offset = 0;
+    int at = count;
+    if (pf_engine_check_bytes(plan, home->room, err)) return -1;
+    /* It only moves upwards: what is passed is never in its way again. */
+    for (int i = 0; i < count && placed[i]->value->offset < offset + home->room; i++) {
+        const size_t end = placed[i]->value->offset + placed[i]->room;
+        if (offset < end && live_together(home, placed[i])) offset = end;
     }
-    plan->maps_bytes = pf_max_size(plan->maps_bytes, home->offset + room);
+    if (pf_engine_check_bytes(plan, offset, err)) return -1;
+    home->value->offset = offset;
+    plan->maps_bytes = pf_max_size(plan->maps_bytes, offset + home->room);
+    for (; at > 0 && placed[at - 1]->value->offset > offset; at--) placed[at] = placed[at - 1];
+    placed[at] = home;
+    return 0;
 }
 
-/* The largest of the homes that are not placed yet; NULL: all are. */
-static PfEngineValue *next_largest(PfEnginePlan *plan, const bool *is_placed)
+static int list_homes(PfEnginePlan *plan, Home *homes)
 {
-    PfEngineValue *largest = NULL;
+    int count = 0;
     for (int v = 0; v < plan->value_count; v++) {
         PfEngineValue *value = &plan->values[v];
-        if (!is_home(plan, v) || is_placed[v]) continue;
-        if (!largest || room_of(plan, value) > room_of(plan, largest)) largest = value;
+        if (is_home(plan, v))
+            homes[count++] =
+                (Home){value, room_of(plan, value), first_of(plan, value), value->last};
     }
-    return largest;
+    qsort(homes, (size_t)count, sizeof *homes, compare_homes);
+    return count;
+}
+
+static int place_all(PfEnginePlan *plan, PfError *err)
+{
+    const size_t values = (size_t)plan->value_count;
+    Home *homes = pf_calloc(values, sizeof *homes, err);
+    const Home **placed = pf_calloc(values, sizeof *placed, err);
+    int failed = !homes || !placed;
+    const int count = failed ? 0 : list_homes(plan, homes);
+    for (int i = 0; i < count && !failed; i++) failed = place(plan, &homes[i], placed, i, err);
+    free(homes);
+    free(placed);
+    return failed ? -1 : 0;
 }
 
 int pf_engine_plan_memory(PfEnginePlan *plan, PfError *err)
 {
-    const size_t values = (size_t)plan->value_count;
-    PfEngineValue **placed = pf_calloc(values, sizeof(PfEngineValue *), err), *next;
-    bool *is_placed = pf_calloc(values, sizeof *is_placed, err);
-    int count = 0;
-    if (placed && is_placed) {
-        pf_engine_choose_rings(plan);
-        find_homes(plan);
-        choose_early_steps(plan);
-        for (int v = 0; v < plan->value_count; v++)
-            plan->values[v].whole =
-                plan->values[v].last >= plan->early_steps && !plan->values[v].ring;
-        for (; (next = next_largest(plan, is_placed)); placed[count++] = next) {
-            place(plan, next, placed, count);
-            is_placed[next - plan->values] = true;
-        }
-    }
-    int failed = !placed || !is_placed;
-    free(placed);
-    free(is_placed);
-    return failed ? -1 : 0;
+    pf_engine_choose_rings(plan);
+    find_homes(plan);
+    if (choose_early_steps(plan, err)) return -1;
+    for (int v = 0; v < plan->value_count; v++)
+        plan->values[v].whole = plan->values[v].last >= plan->early_steps && !plan->values[v].ring;
+    return place_all(plan, err);
 }

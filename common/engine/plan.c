@@ -71,7 +71,7 @@ static size_t window_attention_bytes(const PfEnginePlan *plan, const PfEngineSte
     return pf_window_attention_scratch(&attention);
 }
 
-static void find_scratch(PfEnginePlan *plan)
+static int find_scratch(PfEnginePlan *plan, PfError *err)
 {
     for (int s = 0; s < plan->step_count; s++) {
         if (plan->steps[s].kind == PF_STEP_ATTENTION)
@@ -87,6 +87,7 @@ static void find_scratch(PfEnginePlan *plan)
         plan->scratch_bytes = pf_max_size(plan->scratch_bytes, pf_convolution_scratch(convolution));
         plan->weight_bytes += pf_convolution_weight_bytes(convolution);
     }
+    return pf_engine_check_bytes(plan, plan->scratch_bytes, err);
 }
 
 int pf_engine_plan_new(const PfBackboneConfig *config, int threads, PfEnginePlan **out,
@@ -102,11 +103,10 @@ int pf_engine_plan_new(const PfBackboneConfig *config, int threads, PfEnginePlan
     plan->bf16 = config->precision == PF_BF16;
     fill_pixels(plan, config);
     if (pf_engine_plan_steps(plan, config, err) || pf_engine_plan_memory(plan, err) ||
-        pf_engine_plan_weights(plan, config, threads, err)) {
+        pf_engine_plan_weights(plan, config, threads, err) || find_scratch(plan, err)) {
         pf_engine_plan_free(&plan);
         return -1;
     }
-    find_scratch(plan);
     *out = plan;
     return 0;
 }

@@ -164,6 +164,10 @@ void pf_engine_choose_rings(PfEnginePlan *plan);
  * takes the place of what it adds to where that is read last. */
 int pf_engine_plan_memory(PfEnginePlan *plan, PfError *err);
 
+/* Fails where a part of the arena would need so many bytes that there cannot be as many. Sums of
+ * two numbers that pass do not overflow. */
+int pf_engine_check_bytes(const PfEnginePlan *plan, size_t bytes, PfError *err);
+
 /* Bytes of scratch that the loops of a step need. */
 size_t pf_engine_loops_scratch(const PfEnginePlan *plan, const PfEngineStep *step);
 

@@ -13,6 +13,7 @@
 #include "common/base/printable.h"
 #include "common/file/foreign_file.h"
 #include "common/file/input_file.h"
+#include "common/file/path.h"
 #include "common/onnx/build.h"
 #include "common/onnx/read.h"
 
@@ -333,32 +334,42 @@ static const char *name_of_tap(const PfOnnx *onnx, const char *tap)
     return name_of_value(onnx, pf_text_index_find(&model->names, tap, strlen(tap)));
 }
 
-/* Names of nodes and values that are there. */
-static int fail_tap(const PfOnnx *onnx, const char *tap, PfError *err)
+/* The nearest name of a node or of a value that is there; NULL where none is near. */
+static int find_near(const PfOnnx *onnx, const char *tap, const char **near, PfError *err)
 {
     const PfArch *arch = onnx->arch;
     const PfOnnxModel *model = onnx->model;
-    const bool is_value = pf_text_index_find(&model->names, tap, strlen(tap)) >= 0;
     size_t count = 0;
-    if (is_value)
-        return pf_fail(err, PF_EXIT_USAGE,
-                       "%s has no tap '%s': the file has a value of that name, but it is a "
-                       "constant, or inside of an operation that is computed as one. 'extract "
-                       "--summary --backbone %s' lists taps.",
-                       arch->name, tap, arch->name);
     const char **names =
         pf_calloc((size_t)arch->node_count + model->names.count, sizeof *names, err);
     if (!names) return -1;
     for (int i = 0; i < arch->node_count; i++) names[count++] = arch->nodes[i].name;
     for (size_t i = 0; i < model->names.count; i++)
         if (model->values[i].is_made) names[count++] = model->names.texts[i];
-    const char *near = pf_options_nearest_word(tap, names, count);
-    pf_fail(err, PF_EXIT_USAGE,
-            "%s has no tap '%s'.%s%s%s 'extract --summary --backbone %s' lists its nodes, which "
-            "also go by the names of their values in the file.",
-            arch->name, tap, near ? " Did you mean " : "", near ? near : "", near ? "?" : "",
-            arch->name);
+    *near = pf_options_nearest_word(tap, names, count);
     free(names);
+    return 0;
+}
+
+static int fail_tap(const PfOnnx *onnx, const char *tap, PfError *err)
+{
+    const char *name = onnx->arch->name, *near;
+    const bool is_value = pf_text_index_find(&onnx->model->names, tap, strlen(tap)) >= 0;
+    if (find_near(onnx, tap, &near, err)) return -1;
+    char *file = pf_path_shell_word(onnx->path, "FILE.onnx", err);
+    if (!file) return -1;
+    if (is_value)
+        pf_fail(err, PF_EXIT_USAGE,
+                "%s has no tap '%s': the file has a value of that name, but it is a constant, or "
+                "inside of an operation that is computed as one. Its taps are listed by: extract "
+                "--summary --backbone %s",
+                name, tap, file);
+    else
+        pf_fail(err, PF_EXIT_USAGE,
+                "%s has no tap '%s'.%s%s%s Its nodes, which also go by the names of their values "
+                "in the file, are listed by: extract --summary --backbone %s",
+                name, tap, near ? " Did you mean " : "", near ? near : "", near ? "?" : "", file);
+    free(file);
     return -1;
 }
 

@@ -78,7 +78,9 @@ static int translate_layer_norm(PfOnnxBuild *build)
                                      "axis of the batch");
     PfShape rows = {.rank = 2, .dims = {1, 1}};
     for (int i = 0; i < dims.rank; i++) rows.dims[i >= axis] *= dims.sizes[i];
-    if (axis < dims.rank - 1 && !is_of_maps && pf_onnx_reshape(build, &node, &rows)) return -1;
+    const bool is_deep = build->shapes[node].rank > 3; /* more axes than kernels take */
+    if ((axis < dims.rank - 1 || is_deep) && !is_of_maps && pf_onnx_reshape(build, &node, &rows))
+        return -1;
     if (add_norm(build, is_of_maps ? PF_OP_LAYER_NORM_2D : PF_OP_LAYER_NORM,
                  is_of_maps ? dims.sizes[1] : rows.dims[1], 1, 2, &node))
         return -1;

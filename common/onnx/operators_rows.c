@@ -42,6 +42,16 @@ static int set_linear_bias(PfOnnxBuild *build, int index, const PfOnnxTensor *bi
     return pf_onnx_set_tensor(build, index, "bias", bias, &shape);
 }
 
+/* Rows, where the node's value has more axes than kernels take. *node is replaced. */
+static int as_rows(PfOnnxBuild *build, int *node)
+{
+    const PfShape *shape = &build->shapes[*node];
+    if (shape->rank <= 3) return 0;
+    const int64_t last = pf_max(1, shape->dims[shape->rank - 1]);
+    const PfShape rows = {2, {pf_shape_count(shape) / last, last}};
+    return pf_onnx_reshape(build, node, &rows);
+}
+
 static int translate_linear(PfOnnxBuild *build, bool is_turned, bool has_bias)
 {
     PfShape shape;
@@ -52,7 +62,7 @@ static int translate_linear(PfOnnxBuild *build, bool is_turned, bool has_bias)
     if (!weight || pf_onnx_take(build, 0, &node, &dims)) return -1;
     if (has_bias && !bias) return pf_onnx_refuse(build, "expected a constant bias");
     if (!dims.rank) return pf_onnx_refuse(build, "expected rows, found a number");
-    if (pf_onnx_widen(build, &node, 1)) return -1;
+    if (pf_onnx_widen(build, &node, 1) || as_rows(build, &node)) return -1;
     PfNode *linear = pf_onnx_add(build, PF_OP_LINEAR, node, &index);
     if (!linear) return -1;
     linear->in_channels = (int)shape.dims[1];

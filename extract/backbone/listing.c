@@ -68,23 +68,6 @@ typedef struct Measures {
     PfShape tap;                       /* as it is stored */
 } Measures;
 
-/* Those of a linear layer for each of its rows, and those of attention, which has no parameters;
- * torchinfo counts neither. */
-static int64_t multiply_adds_of(const PfNode *node, const PfShape *shapes, int index)
-{
-    const int64_t count = pf_shape_count(&shapes[index]);
-    if (node->op == PF_OP_LINEAR) return count * node->in_channels;
-    if (node->op == PF_OP_ATTENTION) {
-        const PfShape *keys = &shapes[node->inputs[1]];
-        return 2 * count * keys->dims[keys->rank - 2];
-    }
-    if (node->op == PF_OP_MATMUL) {
-        const PfShape *left = &shapes[node->inputs[0]];
-        return count * left->dims[left->rank - 1];
-    }
-    return pf_node_multiply_adds(node, &shapes[index]);
-}
-
 static int measure(const PfArch *arch, Measures *out, PfError *err)
 {
     int tap;
@@ -95,8 +78,10 @@ static int measure(const PfArch *arch, Measures *out, PfError *err)
     if (!failed) {
         out->tap = pf_arch_stored_shape(shapes[tap]);
         for (int i = 0; i < arch->node_count; i++) {
-            out->parameters += pf_node_parameter_count(&arch->nodes[i]);
-            out->multiply_adds += multiply_adds_of(&arch->nodes[i], shapes, i);
+            const PfNode *node = &arch->nodes[i];
+            if (node->is_aside) continue; /* only taps read it, and it shares its parameters */
+            out->parameters += pf_node_parameter_count(node);
+            out->multiply_adds += pf_node_whole_multiply_adds(node, shapes, &shapes[i]);
         }
     }
     free(shapes);

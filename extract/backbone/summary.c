@@ -7,8 +7,10 @@
 #include <unistd.h>
 
 #include "common/arch/ops.h"
+#include "common/base/integers.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
+#include "common/base/options.h"
 #include "common/base/printable.h"
 
 #define MAX_DEPTH 8
@@ -280,6 +282,35 @@ static void fill_table(Table *table, const PfSummaryOptions *options)
     if (table->stream) print_totals(table);
 }
 
+/* Marks what feeds the outputs, of which the last one ends the table. */
+static int mark_outputs(const PfArch *arch, const char *outputs, unsigned char *shown, int *last,
+                        PfError *err)
+{
+    char **names;
+    int count;
+    if (pf_options_split_list(outputs, &names, &count, err)) return -1;
+    int *nodes = pf_calloc((size_t)count, sizeof *nodes, err);
+    int failed = !nodes;
+    *last = 0;
+    for (int i = 0; i < count && !failed; i++) {
+        failed = pf_arch_find_tap(arch, names[i], &nodes[i], err);
+        if (!failed) *last = (int)pf_max(*last, nodes[i]);
+    }
+    failed = failed || pf_arch_mark_outputs(arch, 0, nodes, count, shown, err);
+    free(nodes);
+    pf_options_free_list(&names, &count);
+    return failed ? -1 : 0;
+}
+
+static int mark_shown(Table *table, const char *tap, const char *outputs, unsigned char *shown,
+                      PfError *err)
+{
+    if (!tap && outputs) return mark_outputs(table->arch, outputs, shown, &table->last, err);
+    if (tap && pf_arch_find_tap(table->arch, tap, &table->last, err)) return -1;
+    pf_arch_mark_needed(table->arch, table->last, shown);
+    return 0;
+}
+
 int pf_summary_print(const PfArch *arch, const PfSummaryOptions *options, FILE *stream,
                      PfSummaryTotals *totals, PfError *err)
 {
@@ -294,10 +325,9 @@ int pf_summary_print(const PfArch *arch, const PfSummaryOptions *options, FILE *
                    .columns = columns_of(stream),
                    .last = arch->node_count - 1,
                    .frozen = tap != NULL};
-    int failed = !shapes || !shown || (tap && pf_arch_find_tap(arch, tap, &table.last, err)) ||
+    int failed = !shapes || !shown || mark_shown(&table, tap, options->outputs, shown, err) ||
                  pf_arch_infer_shapes(arch, side, side, shapes, err);
     if (!failed) {
-        pf_arch_mark_needed(arch, table.last, shown);
         fill_table(&table, options);
         if (totals) *totals = table.totals;
     }

@@ -9,8 +9,9 @@
 typedef struct PfSummaryOptions {
     int input;   /* side of the square input in pixels; 0 = the network's usual crop */
     int classes; /* > 0: everything up to the tap frozen, then a new Linear with so many outputs */
-    const char
-        *tap; /* cut after this node; NULL = whole network, or with classes its default tap */
+    const char *tap; /* cut after this node; NULL: up to the outputs, or with classes the default
+                        tap */
+    const char *outputs; /* nodes, with commas between; NULL: the network ends with its last node */
 } PfSummaryOptions;
 
 typedef struct PfSummaryTotals {

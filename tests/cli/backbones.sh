@@ -64,7 +64,10 @@ assert networks["dinov2_vits14"]["sides"] == "multiples of 14"
 assert networks["vit_s_16"]["sides"] == "multiples of 16" and resnet["sides"] == "any"
 assert networks["dinov2_vits14_reg"]["sides"] == "multiples of 14"
 assert networks["dinov2_vits14_reg"]["side"] == 224
-assert networks["vit_b_16"]["multiply_adds"] // 10**7 == 1756  # torchvision's meta: 17.564 G
+# torchvision's meta: parameters, and thousands of millions of multiply-adds.
+for name, parameters, giga in ("vit_b_16", 86567656, 17.564), ("swin_t", 28288354, 4.491), ("swin_s", 49606258, 8.741):
+    assert networks[name]["parameters"] == parameters, (name, networks[name]["parameters"])
+    assert abs(networks[name]["multiply_adds"] / 1e9 - giga) < 0.005, (name, networks[name]["multiply_adds"])
 assert networks["resnet18_w16"]["weights"] == []
 PY
 echo 'mine' > other.json

@@ -47,6 +47,16 @@ for size in '--image-size 64' '--crop 64' '--resize 64'; do
 done
 expect 2 extract --summary --backbone vgg16 --input 8
 stderr_has 'too small'
+# Pools that round up take maps that are smaller than their windows, as torch's do.
+expect 0 extract --summary --backbone squeezenet1_0 --input 28
+stdout_has '[1, 256, 1, 1]'
+expect 2 extract --summary --backbone squeezenet1_0 --input 12
+stderr_has 'too small'
+# The layers of TorchScript are not known here.
+: > net.pt
+expect 2 extract --summary --backbone ./net.pt
+stderr_has "found the TorchScript file './net.pt'"
+stderr_lacks 'unknown backbone'
 
 expect 2 extract
 stderr_has 'which dataset?'

@@ -54,6 +54,8 @@ def dims(*sizes):
 
 write("net.onnx")
 write("other.onnx", weights=dict(WEIGHTS, b=np.zeros(4, np.float32)))
+write("heads.onnx", NODES + [("Gemm", ["f", "a", "b"], ["z"], {})],
+      change=lambda graph: graph.output.append(helper.make_tensor_value_info("y", TensorProto.FLOAT, None)))
 write("fixed.onnx", shape=(1, 3, 32, 32))
 write("flat.onnx", shape=(1, 3, 32, 16))
 write("batch.onnx", shape=(4, 3, 32, 32))
@@ -108,7 +110,16 @@ expect 0 extract --summary --backbone net.onnx --input 32
 stdout_has 'stem.conv.node'
 stdout_has 'Total params: 500'
 expect 0 extract --summary --backbone net.onnx --input 32 --tap r
-stdout_lacks Gemm
+stdout_lacks Linear
+# Of several outputs, what feeds each is listed; a new layer goes behind one.
+expect 0 extract --summary --backbone heads.onnx --input 32
+stdout_has 'Linear: 1-6'
+stdout_has 'Total params: 568'
+expect 0 extract --summary --backbone heads.onnx --input 32 --tap z
+stdout_lacks 'Linear: 1-6'
+expect 2 extract --summary --backbone heads.onnx --input 32 --classes 2
+stderr_has "found several outputs of 'heads.onnx'. Hint: --tap with one of z,y"
+expect 0 extract --summary --backbone heads.onnx --input 32 --classes 2 --tap y
 expect 0 extract_onnx net.onnx
 expect 0 extract --info c.h5
 stdout_has onnx_sha256
@@ -145,6 +156,13 @@ expect 2 extract --summary --backbone net.onnx --tap /stem/convs
 stderr_has "Did you mean /stem/conv?"
 expect 2 extract photos -o no.h5 --backbone net.onnx --tap w
 stderr_has "a value of that name, but it is a constant"
+# A command that is named can be run as it is.
+mkdir 'two words'
+cp net.onnx 'two words/a name of more than thirty characters.onnx'
+for tap in nothing w; do
+  expect 2 extract photos -o no.h5 --backbone 'two words/a name of more than thirty characters.onnx' --tap $tap
+  stderr_has "extract --summary --backbone 'two words/a name of more than thirty characters.onnx'"
+done
 expect 2 extract photos -o no.h5 --backbone fixed.onnx --crop 64
 stderr_has 'is for images of 32x32, found 64'
 refused 1 none.onnx none.onnx

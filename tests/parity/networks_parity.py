@@ -197,7 +197,7 @@ MADE_WITH = {"inception_v3": {"transform_input": True, "init_weights": False},
 PIXELS_OF = {name: ("--mean", ".5,.5,.5", "--std", ".5,.5,.5") for name in MADE_WITH}
 NETWORKS = {"densenet121": [64], "mobilenet_v3_small": [64], "efficientnet_b0": [80], "convnext_tiny": [64], "vit_b_32": [160],
             "inception_v3": [96], "googlenet": [64], "resnext50_32x4d": [64], "regnet_y_400mf": [64], "mobilenet_v2": [64],
-            "squeezenet1_1": [64], "shufflenet_v2_x0_5": [64], "mnasnet0_5": [64], "swin_t": [88]}
+            "squeezenet1_1": [64, 20], "shufflenet_v2_x0_5": [64], "mnasnet0_5": [64], "swin_t": [88]}
 if IS_LONG:
     NETWORKS.update({"mobilenet_v3_small": [64, 96], "vit_b_32": [224, 160]})
     NETWORKS.update({"mobilenet_v3_large": [80, 224], "efficientnet_v2_s": [64], "densenet161": [96], "efficientnet_b5": [96],

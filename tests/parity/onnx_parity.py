@@ -92,6 +92,24 @@ class General(torch.nn.Module):
         return self.last(torch.cat([torch.nn.functional.adaptive_max_pool2d(x, 1).flatten(1), x.sum((2, 3)) / 30], 1))
 
 
+class Windows(torch.nn.Module):
+    """Norms and linear layers on windows of a map, which have four axes."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = torch.nn.Conv2d(3, 16, 4, 4)
+        self.norm = torch.nn.LayerNorm(16)
+        self.wide, self.narrow = torch.nn.Linear(16, 40), torch.nn.Linear(40, 16, bias=False)
+        self.last = torch.nn.Linear(32, 10)
+
+    def forward(self, x):
+        x = self.first(x).permute(0, 2, 3, 1)
+        x = x.view(len(x), 4, 4, 4, 4, 16).permute(0, 1, 3, 2, 4, 5).reshape(-1, 4, 4, 16)
+        x = x + self.narrow(torch.nn.functional.gelu(self.wide(self.norm(x))))
+        x = x.view(-1, 16, 4, 4, 16)
+        return self.last(torch.cat([x[:, :, 1].mean((1, 2)), x[:, 3, 0, 1]], 1))
+
+
 NETWORKS = {
     "resnet18": lambda: torchvision.models.resnet18(num_classes=10),
     "densenet": lambda: torchvision.models.DenseNet(8, (2, 2), 16, num_classes=10),
@@ -101,6 +119,7 @@ NETWORKS = {
     "vit": lambda: torchvision.models.VisionTransformer(SIDE, 16, 2, 4, 64, 128, num_classes=10),
     "pieces": Pieces,
     "general": General,
+    "windows": Windows,
 }
 
 

@@ -614,12 +614,23 @@ static int add_groups(Graph *graph, int x)
     return finish(graph);
 }
 
+/* Rounded up, there is a window also where it is larger than the map. */
+static void draw_larger_windows(Graph *graph, PfNode *node, int x)
+{
+    for (int axis = 0; axis < 2; axis++) {
+        const bool is_whole = node->kernel[axis] == graph->shapes[x].dims[axis + 1];
+        const bool may_grow = node->stride[axis] == 2 && node->dilation[axis] == 1;
+        if (is_whole && may_grow) node->kernel[axis] += (int)draw(graph, 0, 1);
+    }
+}
+
 static int add_pool(Graph *graph, int x)
 {
     const bool maxima = draw(graph, 0, 1);
     PfNode *node = begin(graph, maxima ? PF_OP_MAX_POOL : PF_OP_AVG_POOL, x);
     draw_windows(graph, node, x, maxima);
     node->ceil_mode = (int)draw(graph, 0, 1);
+    if (node->ceil_mode) draw_larger_windows(graph, node, x);
     node->count_padding = (int)draw(graph, 0, 1);
     return finish(graph);
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/engine/plan.h"
 
@@ -311,6 +312,59 @@ START_TEST(wide_maps_are_made_row_by_row)
 }
 END_TEST
 
+/* Values that all live until the last of them is there, and then are added up. */
+static void open_fan(Planned *planned, int values, int side)
+{
+    PfError err = {0};
+    static const char *const taps[] = {"sum"};
+    PfArch *arch = planned->arch = calloc(1, sizeof *arch);
+    PfNode *nodes = calloc((size_t)(2 * values), sizeof *nodes);
+    ck_assert(arch && nodes);
+    arch->nodes = nodes;
+    arch->node_count = 2 * values;
+    for (int i = 1; i < 2 * values; i++) {
+        const bool is_sum = i > values;
+        nodes[i].op = is_sum ? PF_OP_ADD : PF_OP_EXP;
+        nodes[i].input_count = is_sum ? 2 : 1;
+        nodes[i].inputs[0] = is_sum ? i - 1 : 0;
+        nodes[i].inputs[1] = is_sum ? i - values : 0;
+        snprintf(nodes[i].name, sizeof nodes[i].name, "node%d", i);
+    }
+    snprintf(nodes[2 * values - 1].name, sizeof nodes[0].name, "sum");
+    planned->plan = (PfEnginePlan){.arch = arch, .width = side, .height = side};
+    PfBackboneConfig config = {
+        .arch = arch, .taps = taps, .tap_count = 1, .input_height = side, .input_width = side};
+    ck_assert_msg(!pf_engine_plan_steps(&planned->plan, &config, &err), "%s", err.message);
+}
+
+/* A stranger's file may have as many: their places take no time that grows with the third power. */
+START_TEST(many_values_that_live_together_are_placed)
+{
+    enum { VALUES = 8000, BYTES = 16 * sizeof(float) };
+    PfError err = {0};
+    Planned planned;
+    open_fan(&planned, VALUES, 1);
+    const clock_t start = clock();
+    ck_assert_msg(!pf_engine_plan_memory(&planned.plan, &err), "%s", err.message);
+    ck_assert_double_lt((double)(clock() - start) / CLOCKS_PER_SEC, 10);
+    ck_assert_uint_ge(planned.plan.maps_bytes, (size_t)VALUES * BYTES);
+    run_plan(&planned.plan);
+    close_plan(&planned);
+}
+END_TEST
+
+START_TEST(places_do_not_overflow)
+{
+    enum { VALUES = 5000 };
+    PfError err = {0};
+    Planned planned;
+    open_fan(&planned, VALUES, 1 << 23);
+    ck_assert_int_eq(pf_engine_plan_memory(&planned.plan, &err), -1);
+    ck_assert_msg(strstr(err.message, "more memory") != NULL, "%s", err.message);
+    close_plan(&planned);
+}
+END_TEST
+
 int main(void)
 {
     Suite *suite = suite_create("plan");
@@ -327,6 +381,8 @@ int main(void)
     tcase_add_test(memory, memory_is_used_again);
     tcase_add_test(memory, images_of_many_tokens_come_one_at_a_time);
     tcase_add_test(memory, wide_maps_are_made_row_by_row);
+    tcase_add_test(memory, many_values_that_live_together_are_placed);
+    tcase_add_test(memory, places_do_not_overflow);
     suite_add_tcase(suite, memory);
     SRunner *runner = srunner_create(suite);
     srunner_run_all(runner, CK_NORMAL);

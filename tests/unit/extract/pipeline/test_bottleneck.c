@@ -182,7 +182,9 @@ static int64_t cost(const PfArch *arch, int side, const char *first, const char 
     return multiply_adds;
 }
 
-/* As the summary counts, whose numbers are torchinfo's; what taps share counts once. */
+/* Of convolutions as the summary counts, whose numbers are torchinfo's; what taps share counts
+ * once.
+ */
 START_TEST(taps_cost_what_they_need)
 {
     PfArch *arch;
@@ -195,6 +197,20 @@ START_TEST(taps_cost_what_they_need)
     ck_assert_int_eq(cost(arch, 224, "layer3", "avgpool"), cost(arch, 224, "avgpool", NULL));
     ck_assert_int_eq(cost(arch, 224, "avgpool", "layer3"), cost(arch, 224, "avgpool", NULL));
     ck_assert_int_eq(cost(arch, 224, "avgpool", NULL) / 1000000, 1813);
+    pf_arch_free(&arch);
+}
+END_TEST
+
+/* Linear layers cost as much for each token, and attention costs something: torchvision's meta has
+ * _ops 17.564 and 4.491 for whole networks. */
+START_TEST(tokens_cost_as_many_times)
+{
+    PfArch *arch;
+    ck_assert_int_eq(pf_arch_new("vit_b_16", &arch, NULL), 0);
+    ck_assert_int_eq(cost(arch, 224, "heads.head", NULL) / 10000000, 1756);
+    pf_arch_free(&arch);
+    ck_assert_int_eq(pf_arch_new("swin_t", &arch, NULL), 0);
+    ck_assert_int_eq(cost(arch, 224, "head", NULL) / 10000000, 449);
     pf_arch_free(&arch);
 }
 END_TEST
@@ -224,6 +240,7 @@ int main(void)
     tcase_add_test(cases, what_lies_outside_of_the_pipeline_bounds);
     tcase_add_test(cases, a_few_batches_bound_nothing);
     tcase_add_test(cases, taps_cost_what_they_need);
+    tcase_add_test(cases, tokens_cost_as_many_times);
     tcase_add_test(cases, an_unknown_tap_costs_an_error);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);
