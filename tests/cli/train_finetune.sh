@@ -17,6 +17,16 @@ for word in fake.weight fake.running_mean fc.weight '\"finetune\"'; do
   checks=$((checks + 1)); grep -aqF "$word" tuned.safetensors || failed "the model lacks $word"
 done
 
+# Where the network's own classifier learns too, the head behind it has names of its own.
+for target in '' '--head mlp:4'; do
+  module=fc; [ -z "$target" ] || module=fc.0
+  # shellcheck disable=SC2086
+  expect 0 env FAKE_SUFFIX_MODULE=$module train c.h5 --finetune layer4 --epochs 2 $target -o behind.safetensors
+  grep -aqF "$module.weight" behind.safetensors && grep -aqF permafrost_head. behind.safetensors ||
+    failed 'the head has the names of the classifier'
+  expect 0 env FAKE_SUFFIX_MODULE=$module predict behind.safetensors c.h5
+done
+
 # It is the suffix that learns: with a rate of 0 it stays as it was, and the head does worse.
 loss() { awk -F: '/"train_loss"/ && ++n == 12 { value = $2 } END { gsub(/[ ,\t]/, "", value); print value }' "$1"; }
 expect 0 tune --backbone-lr 0 --json frozen.json -o frozen.safetensors
