@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
+#include "common/base/integers.h"
 #include "common/base/json.h"
 #include "common/base/log.h"
 #include "common/base/size_text.h"
@@ -50,17 +51,44 @@ static void print_equal(const PfFeatureTable *table)
                        : "");
 }
 
+/* Whether a head of the sweep learns from --per-class rows only. */
+static bool has_per_class(const PfSweep *sweep)
+{
+    for (int s = 0; s < sweep->setting_count; s++)
+        if (sweep->settings[s].experiment.per_class) return true;
+    return false;
+}
+
+/* How many of the train rows the heads learn from: "415", "40 of 415", "at most 30 of 415". */
+static void train_rows_text(const PfSweep *sweep, const PfFeatureTable *table, char text[64])
+{
+    const int64_t all = table->split_counts[PF_SPLIT_TRAIN];
+    int64_t least = all, most = 0;
+    for (int s = 0; s < sweep->setting_count; s++) {
+        const int64_t rows = pf_train_row_count(table, &sweep->settings[s].experiment);
+        least = pf_min(least, rows);
+        most = pf_max(most, rows);
+    }
+    if (least == all)
+        snprintf(text, 64, "%lld", (long long)all);
+    else
+        snprintf(text, 64, "%s%lld of %lld", least < most ? "at most " : "", (long long)most,
+                 (long long)all);
+}
+
 /* "415 train, 85 val (20 % of train, by hash of the bytes)", or which of them are dealt out. */
-static void rows_text(const PfTrainOptions *options, const PfFeatureTable *table,
-                      const char *chosen, char *text, size_t size)
+static void rows_text(const PfTrainOptions *options, const PfSweep *sweep,
+                      const PfFeatureTable *table, const char *chosen, char *text, size_t size)
 {
     int64_t train = table->split_counts[PF_SPLIT_TRAIN], val = table->split_counts[PF_SPLIT_VAL];
+    char rows[64];
+    train_rows_text(sweep, table, rows);
     if (options->folds)
-        snprintf(text, size,
-                 "%lld train and val in %d folds, all of which the last head learns from",
-                 (long long)(train + val), options->folds);
+        snprintf(text, size, "%lld train and val in %d folds, %s which the last head learns from",
+                 (long long)(train + val), options->folds,
+                 has_per_class(sweep) ? "some of" : "all of");
     else
-        snprintf(text, size, "%lld train, %lld val%s", (long long)train, (long long)val, chosen);
+        snprintf(text, size, "%s train, %lld val%s", rows, (long long)val, chosen);
 }
 
 static void print_data(const PfCache *cache, const PfTrainOptions *options, const PfSweep *sweep,
@@ -69,7 +97,7 @@ static void print_data(const PfCache *cache, const PfTrainOptions *options, cons
     const PfCacheTap *tap = pf_cache_tap(cache, sweep->taps[0]);
     PfShape view = pf_cache_views_shape(&tap->shape, table->views);
     char shape[PF_SHAPE_TEXT_SIZE], tasks[512], left_out[48] = "", chosen[80] = "", taps[96];
-    char rows[192];
+    char rows[224];
     if (table->unlabelled)
         snprintf(left_out, sizeof left_out, ", %lld unlabelled left out",
                  (long long)table->unlabelled);
@@ -85,7 +113,7 @@ static void print_data(const PfCache *cache, const PfTrainOptions *options, cons
     else
         snprintf(taps, sizeof taps, "tap '%s' %s", tap->name, pf_shape_text(&view, shape));
     list_tasks(table, tasks, sizeof tasks);
-    rows_text(options, table, chosen, rows, sizeof rows);
+    rows_text(options, sweep, table, chosen, rows, sizeof rows);
     pf_say("%s: %s, target%s %s; rows: %s, %lld test%s", options->cache, taps,
            table->task_count > 1 ? "s" : "", tasks, rows,
            (long long)table->split_counts[PF_SPLIT_TEST], left_out);
@@ -457,11 +485,15 @@ static void main_metrics_text(const PfTrainRun *run, char *text, size_t size)
     const PfFeatureTable *table = run->sweep->table;
     const PfRanked *best = &run->sweep->ranking[0];
     bool has_val = run->metrics[PF_SPLIT_VAL] != NULL;
+    const int64_t all = table->split_counts[PF_SPLIT_TRAIN];
+    const int64_t rows = pf_train_row_count(table, &run->sweep->experiment);
+    char some[32] = "all ";
     *text = '\0';
+    if (rows < all) snprintf(some, sizeof some, "%lld of ", (long long)rows);
     if (run->options->folds)
-        snprintf(text, size, "val %s %.4f +- %.4f over %d folds, then trained on all %lld rows",
+        snprintf(text, size, "val %s %.4f +- %.4f over %d folds, then trained on %s%lld rows",
                  pf_train_run_score_name(table), best->mean, best->deviation, run->options->folds,
-                 (long long)table->split_counts[PF_SPLIT_TRAIN]);
+                 some, (long long)all);
     else
         add_main_metrics(run, has_val ? PF_SPLIT_VAL : PF_SPLIT_TRAIN, text, size);
     if (!has_val && !run->options->folds) strncat(text, " (no val)", size - strlen(text) - 1);

@@ -83,21 +83,49 @@ static int check_smoothing(const PfStageSource *source, const PfFeatureTable *ta
     return 0;
 }
 
+/* What the experiment says of classes, or NULL. */
+static const char *setting_of_classes(const PfExperiment *experiment)
+{
+    return experiment->setting.label_smoothing > 0        ? "label-smoothing"
+           : experiment->balanced_loss                    ? "class-weights balanced"
+           : experiment->sampling == PF_SAMPLING_BALANCED ? "sampling balanced"
+           : experiment->per_class                        ? "per-class"
+                                                          : NULL;
+}
+
 /* What is of classes needs a target of them. */
 static int check_class_settings(const PfStageSource *source, const PfFeatureTable *table,
                                 PfError *err)
 {
-    bool is_smoothed = false, is_weighted = false;
-    for (int t = 0; t < table->task_count; t++)
-        if (pf_task_class_count(&table->tasks[t])) return 0;
+    if (pf_feature_table_class_task(table)) return 0;
     for (int s = 0; s < source->setting_count; s++) {
-        is_smoothed |= source->settings[s].experiment.setting.label_smoothing > 0;
-        is_weighted |= source->settings[s].experiment.balanced_loss;
+        const char *wrong = setting_of_classes(&source->settings[s].experiment);
+        if (!wrong) continue;
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--%s is of classes, and no target that is trained holds them", wrong);
     }
-    if (!is_smoothed && !is_weighted) return 0;
-    return pf_fail(err, PF_EXIT_USAGE,
-                   "--%s is of classes, and no target that is trained holds them",
-                   is_smoothed ? "label-smoothing" : "class-weights balanced");
+    return 0;
+}
+
+/* Rows are chosen by the classes of one target, and those without one are not chosen. */
+static void warn_of_unclassed(const PfStageSource *source, const PfFeatureTable *table)
+{
+    const PfTask *by = pf_feature_table_class_task(table);
+    const char *option = NULL;
+    const int64_t count = table->split_counts[PF_SPLIT_TRAIN];
+    int64_t without = 0;
+    for (int s = 0; s < source->setting_count && !option; s++) {
+        const PfExperiment *experiment = &source->settings[s].experiment;
+        option = experiment->per_class                          ? "--per-class"
+                 : experiment->sampling == PF_SAMPLING_BALANCED ? "--sampling balanced"
+                                                                : NULL;
+    }
+    for (int64_t i = 0; by && option && i < count; i++)
+        without += pf_task_class(by, table->split_rows[PF_SPLIT_TRAIN][i]) < 0;
+    if (without)
+        pf_warn("%s goes by the classes of '%s': %lld of %lld train rows have none, and are not "
+                "trained on",
+                option, by->name, (long long)without, (long long)count);
 }
 
 /* --per-class takes all rows of classes that have no more. */
@@ -183,6 +211,7 @@ static int prepare_tasks(const PfStageSource *source, PfFeatureTable *table, boo
         if (apply_task_setting(table, &options->tasks[i], warns, err)) return -1;
     if (check_smoothing(source, table, err) || check_class_settings(source, table, err)) return -1;
     if (warns && warn_of_few_rows(source, table, err)) return -1;
+    if (warns) warn_of_unclassed(source, table);
     if (warns) warn_of_no_test(options, table);
     for (int t = 0; t < table->task_count; t++)
         if (pf_task_standardize(&table->tasks[t], rows, count, err) ||
