@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 
 random = np.random.default_rng(3)
-def cache(name, x, split=None, alike=None, **targets):
+def cache(name, x, split=None, groups=None, **targets):
     with h5py.File(name, "w") as f:
         f.attrs["format"], f.attrs["format_version"] = "permafrost-cache", 1
         f["features/pooled"] = x.astype("f4")
@@ -15,6 +15,8 @@ def cache(name, x, split=None, alike=None, **targets):
             f["targets/" + target] = values
         if split is not None:
             f["samples/split"] = split.astype("u1")
+        if groups is not None:
+            f["samples/group"] = groups.astype("u8")
 
 def rows(n, d, noise):
     x = random.normal(size=(n, d))
@@ -31,6 +33,7 @@ cache("wide.h5", wide, np.repeat([0, 1], [90, 30]), kind=kind2, size=size2)
 cache("noise.h5", random.normal(size=(150, 80)), np.repeat([0, 1], [110, 40]),
       kind=random.integers(0, 2, 150).astype("i4"), size=random.normal(size=150).astype("f4"))
 cache("many.h5", rows(5000, 400, 2)[0], kind=random.integers(0, 40, 5000).astype("i4"))
+cache("three.h5", x, groups=1 + np.arange(320) % 3, kind=kind)
 cache("few.h5", x[:9], kind=np.arange(9).astype("i4") % 2)
 cache("huge.h5", random.normal(size=(40, 13108)), kind=np.arange(40).astype("i4") % 2)
 cache("coin.h5", random.normal(size=(150, 80)), kind=random.integers(0, 2, 150).astype("i4"))
@@ -125,6 +128,15 @@ import json
 result = json.load(open("folds.json"))
 assert result["train"]["rows"] == 260 and result["config"]["folds"] == 4 and "val" not in result' ||
   failed 'folds leave rows out'
+
+# Rows of a group are in one fold: there are no more folds than groups.
+expect 0 train three.h5 --folds 3 --json three.json --assert 'sweep.0.heads==3' --assert 'sweep.0.val_loss>=0'
+expect 1 train three.h5 --folds 5 -o no.safetensors
+stderr_has '--folds 5 needs 5 rows to train and validate on that are not alike, and there are 3'
+expect 1 train three.h5 --val 0 --calibrate --no-search -o no.safetensors
+stderr_has '--calibrate without val rows takes folds: 5 needs 5 rows'
+stderr_lacks 'epoch'
+absent no.safetensors
 
 # ---- no better than the mean or the largest class ----
 

@@ -32,6 +32,20 @@ static bool is_left_out(const PfTrial *trial, bool of_train)
     return isnan(score_of(trial, of_train)) && !trial->diverged;
 }
 
+/* Of the trials that have a loss; NaN where none has. */
+static double mean_loss(const PfTrial *trials, int count, bool of_train)
+{
+    double sum = 0;
+    int known = 0;
+    for (int i = 0; i < count; i++) {
+        double loss = of_train ? trials[i].train_loss : trials[i].val_loss;
+        if (isnan(loss)) continue;
+        sum += loss;
+        known++;
+    }
+    return known ? sum / known : NAN;
+}
+
 static PfRanked sum_up(const PfTrial *trials, int count, bool of_train)
 {
     PfRanked ranked = {.setting = trials[0].setting,
@@ -45,11 +59,11 @@ static PfRanked sum_up(const PfTrial *trials, int count, bool of_train)
     int scored = 0;
     for (int i = 0; i < count; i++) scored += !is_left_out(&trials[i], of_train);
     if (!scored) ranked.mean = NAN;
+    ranked.mean_loss = mean_loss(trials, count, of_train);
     for (int i = 0; i < count; i++) {
         double score = score_of(&trials[i], of_train);
         ranked.diverged += trials[i].diverged;
         ranked.test_mean += trials[i].test_score / count;
-        ranked.mean_loss += (of_train ? trials[i].train_loss : trials[i].val_loss) / count;
         if (is_left_out(&trials[i], of_train)) continue;
         ranked.mean += score / scored;
         if (!(score > best)) continue;
@@ -66,6 +80,12 @@ static PfRanked sum_up(const PfTrial *trials, int count, bool of_train)
     return ranked;
 }
 
+/* No loss is worse than any. */
+static double loss_of(const PfRanked *ranked)
+{
+    return isnan(ranked->mean_loss) ? INFINITY : ranked->mean_loss;
+}
+
 /* Best first; what diverged last. */
 static int compare_ranked(const void *a, const void *b)
 {
@@ -74,8 +94,8 @@ static int compare_ranked(const void *a, const void *b)
     int right_bad = right->diverged > 0 || isnan(right->mean);
     if (left_bad != right_bad) return left_bad - right_bad;
     if (!left_bad && left->mean != right->mean) return left->mean < right->mean ? 1 : -1;
-    if (!left_bad && left->mean_loss != right->mean_loss)
-        return left->mean_loss > right->mean_loss ? 1 : -1;
+    if (!left_bad && loss_of(left) != loss_of(right))
+        return loss_of(left) > loss_of(right) ? 1 : -1;
     if (left->tap != right->tap) return left->tap - right->tap;
     return left->setting - right->setting;
 }

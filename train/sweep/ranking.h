@@ -22,7 +22,7 @@ typedef struct PfRanked {
     int setting, tap;
     bool of_train;          /* the next three are of the train part: no trial has val rows */
     double mean, deviation; /* of the score; deviation NaN of a single trial */
-    double mean_loss;
+    double mean_loss;       /* of those that have one */
     double test_mean, test_deviation; /* of the test score; NaN as in PfTrial */
     int trials, diverged;             /* how many, and how many of them diverged */
     int64_t best_seed;                /* whose score is the highest */

@@ -164,16 +164,48 @@ static int fail_of_fold(int folds, int fold, PfError *err)
                    fold + 1, folds, own.message);
 }
 
+/* How many of the train and val rows can be dealt out: rows that are alike go together. */
+static int count_apart(const PfFeatureTable *table, int64_t *count, PfError *err)
+{
+    uint8_t *seen = pf_calloc((size_t)table->rows, 1, err);
+    if (!seen) return -1;
+    *count = 0;
+    for (int split = PF_SPLIT_TRAIN; split <= PF_SPLIT_VAL; split++)
+        for (int64_t i = 0; i < table->split_counts[split]; i++) {
+            const int32_t row = table->split_rows[split][i];
+            uint8_t *first = &seen[table->alike ? table->alike[row] : (uint32_t)row];
+            *count += !*first;
+            *first = 1;
+        }
+    free(seen);
+    return 0;
+}
+
+/* A fold without rows would validate nothing, and its head would learn from all. */
+static int check_folds(const PfTrainOptions *options, const PfFeatureTable *table, PfError *err)
+{
+    const int folds = pf_stage_fold_count(options);
+    const int64_t rows = table->split_counts[PF_SPLIT_TRAIN] + table->split_counts[PF_SPLIT_VAL];
+    const char *option = options->folds ? "--folds" : "--calibrate without val rows takes folds:";
+    int64_t apart;
+    if (count_apart(table, &apart, err)) return -1;
+    if (apart >= folds) return 0;
+    if (rows < folds)
+        return pf_fail(err, PF_EXIT_FAILED,
+                       "%s %d needs %d rows to train and validate on, and there are %lld", option,
+                       folds, folds, (long long)rows);
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "%s %d needs %d rows to train and validate on that are not alike, and there are "
+                   "%lld: equal images, and those of a group, are in one fold",
+                   option, folds, folds, (long long)apart);
+}
+
 /* Train and val rows together, one fold of them to validate on; fold -1: none, all are trained on.
  */
 static int assign_fold(PfFeatureTable *table, const PfCache *cache, int folds, int fold,
                        PfError *err)
 {
     int64_t count = table->split_counts[PF_SPLIT_TRAIN] + table->split_counts[PF_SPLIT_VAL], n = 0;
-    if (count < folds)
-        return pf_fail(err, PF_EXIT_FAILED,
-                       "--folds %d needs %d rows to train and validate on, and there are %lld",
-                       folds, folds, (long long)count);
     const PfTask *by = pf_feature_table_class_task(table);
     int32_t *rows = pf_calloc((size_t)count, sizeof *rows, err);
     uint8_t *in_fold = pf_calloc((size_t)count, 1, err);
@@ -229,6 +261,9 @@ static int fill(const PfStageSource *source, bool warns, PfStage *stage, PfError
     if (pf_feature_table_load(source->cache, source->taps[stage->tap], &config, &stage->table, err))
         return -1;
     PfFeatureTable *table = stage->table;
+    const bool has_folds =
+        options->folds || (options->calibrate && !table->split_counts[PF_SPLIT_VAL]);
+    if ((has_folds || stage->fold >= 0) && check_folds(options, table, err)) return -1;
     if ((options->folds || stage->fold >= 0) &&
         assign_fold(table, source->cache, pf_stage_fold_count(options), stage->fold, err))
         return -1;
