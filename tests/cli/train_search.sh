@@ -34,6 +34,8 @@ cache("noise.h5", random.normal(size=(150, 80)), np.repeat([0, 1], [110, 40]),
       kind=random.integers(0, 2, 150).astype("i4"), size=random.normal(size=150).astype("f4"))
 cache("many.h5", rows(5000, 400, 2)[0], kind=random.integers(0, 40, 5000).astype("i4"))
 cache("three.h5", x, groups=1 + np.arange(320) % 3, kind=kind)
+far = x.copy(); far[7] = 1e30 # a row that no head of plain features survives
+cache("spike.h5", far, split, kind=kind)
 cache("few.h5", x[:9], kind=np.arange(9).astype("i4") % 2)
 cache("huge.h5", random.normal(size=(40, 13108)), kind=np.arange(40).astype("i4") % 2)
 cache("coin.h5", random.normal(size=(150, 80)), kind=random.integers(0, 2, 150).astype("i4"))
@@ -136,6 +138,24 @@ stderr_has '--folds 5 needs 5 rows to train and validate on that are not alike, 
 expect 1 train three.h5 --val 0 --calibrate --no-search -o no.safetensors
 stderr_has '--calibrate without val rows takes folds: 5 needs 5 rows'
 stderr_lacks 'epoch'
+absent no.safetensors
+
+# A seed whose head diverges costs that head, and no other.
+spike() { train spike.h5 --target kind --normalize none --optimizer sgd --per-class 40 --epochs 3 "$@"; }
+expect 0 spike --seeds 6 --csv spike.csv --json spike.json -o spike.safetensors
+stderr_has ' of the 6 heads of the best setting diverged, and are left out of its mean'
+stdout_has ' of 6 diverged)'
+"$PYTHON" - << 'END' || failed 'the mean is not of the heads that did not diverge'
+import csv, json
+heads = list(csv.DictReader(open("spike.csv")))
+sound = [float(head["val_accuracy"]) for head in heads if head["diverged"] == "0"]
+ranked, = json.load(open("spike.json"))["sweep"]
+assert 0 < len(sound) < 6 and ranked["diverged"] == 6 - len(sound), (len(sound), ranked)
+assert abs(ranked["val_accuracy"] - sum(sound) / len(sound)) < 1e-8, ranked
+END
+bad=$(awk -F, 'NR > 1 && $NF == 1 { print NR - 2; exit }' spike.csv)
+expect 1 spike --seed "$bad" -o no.safetensors
+stderr_has 'the training diverged'
 absent no.safetensors
 
 # ---- no better than the mean or the largest class ----

@@ -487,13 +487,14 @@ static void main_metrics_text(const PfTrainRun *run, char *text, size_t size)
     bool has_val = run->metrics[PF_SPLIT_VAL] != NULL;
     const int64_t all = table->split_counts[PF_SPLIT_TRAIN];
     const int64_t rows = pf_train_row_count(table, &run->sweep->experiment);
-    char some[32] = "all ";
+    char some[32] = "all ", deviation[24] = "";
     *text = '\0';
     if (rows < all) snprintf(some, sizeof some, "%lld of ", (long long)rows);
+    if (!isnan(best->deviation)) snprintf(deviation, sizeof deviation, " +- %.4f", best->deviation);
     if (run->options->folds)
-        snprintf(text, size, "val %s %.4f +- %.4f over %d folds, then trained on %s%lld rows",
-                 pf_train_run_score_name(table), best->mean, best->deviation, run->options->folds,
-                 some, (long long)all);
+        snprintf(text, size, "val %s %.4f%s over %d folds, then trained on %s%lld rows",
+                 pf_train_run_score_name(table), best->mean, deviation, run->options->folds, some,
+                 (long long)all);
     else
         add_main_metrics(run, has_val ? PF_SPLIT_VAL : PF_SPLIT_TRAIN, text, size);
     if (!has_val && !run->options->folds) strncat(text, " (no val)", size - strlen(text) - 1);

@@ -29,8 +29,9 @@ typedef struct PfRanked {
 } PfRanked;
 
 /* Sorts `count` trials by tap, setting, fold and seed, and fills ranking, which has room for every
- * pair of tap and setting: highest mean validation score first, of equal ones the lowest loss; what
- * diverged last. Without val rows by the train part. Returns how many there are. */
+ * pair of tap and setting: highest mean validation score first, of equal ones the lowest loss.
+ * Heads that diverged are left out of means; a setting with some comes behind those with none, one
+ * with nothing else last. Without val rows by the train part. Returns how many there are. */
 int pf_ranking_make(PfTrial *trials, int count, PfRanked *ranking);
 
 #endif
