@@ -32,7 +32,12 @@ wide, kind2, size2 = rows(120, 400, 1.5)
 cache("wide.h5", wide, np.repeat([0, 1], [90, 30]), kind=kind2, size=size2)
 cache("noise.h5", random.normal(size=(150, 80)), np.repeat([0, 1], [110, 40]),
       kind=random.integers(0, 2, 150).astype("i4"), size=random.normal(size=150).astype("f4"))
-cache("many.h5", rows(5000, 400, 2)[0], kind=random.integers(0, 40, 5000).astype("i4"))
+big, labels = rows(5000, 400, 2)[0], random.integers(0, 40, 5000).astype("i4")
+cache("many.h5", big, kind=labels)
+cache("twelve.h5", big, groups=1 + np.arange(5000) % 12, kind=labels)
+rare = np.full(5000, np.nan, "f4"); rare[[4, 11]] = 1, 2
+cache("rare.h5", big, kind=labels, rare=rare)
+cache("four.h5", x, split, groups=1 + np.arange(320) % 4, kind=kind)
 cache("three.h5", x, groups=1 + np.arange(320) % 3, kind=kind)
 far = x.copy(); far[7] = 1e30 # a row that no head of plain features survives
 cache("spike.h5", far, split, kind=kind)
@@ -118,6 +123,23 @@ expect 0 train few.h5 --val 0
 stderr_has '9 train rows are too few to choose'
 expect 0 train many.h5 --val 0 --json many.json
 stderr_has 'chosen by 1000 of the 5000 train rows, held out from the others'
+# Of rows that go together fewer parts are held out; where they are of too few groups, that is said.
+expect 0 train twelve.h5 --val 0
+stderr_has ' of the 5000 train rows, held out from the others'
+stderr_has 'are within one standard error'
+expect 0 train four.h5 --epochs 5
+stderr_has 'the 200 train rows are of fewer than 5 groups or images that differ, too few to choose'
+# A target of which nothing was held out has the default.
+expect 0 train rare.h5 --val 0 --target kind,rare --json rare.json
+stderr_has "weight decay 0.001 of 'rare' is the default: no row that was held out has a value of it"
+stderr_has "of 'kind' chosen by 1000 of the 5000 train rows"
+"$PYTHON" - << 'END' || failed 'a target that chose nothing'
+import json
+result = json.load(open("rare.json"))
+targets = result["search"]["targets"]
+assert targets["rare"] == {"weight_decay": 1e-3, "steps": []}, targets["rare"]
+assert result["config"]["weight_decay"]["rare"] == 1e-3 and 3 < len(targets["kind"]["steps"]) < 20
+END
 
 # ---- after --folds the last head learns from every row that is not test ----
 

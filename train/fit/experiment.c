@@ -73,14 +73,13 @@ static double default_decay(const PfExperiment *experiment)
 {
     switch (experiment->optimizer) {
     case PF_ADAMW: return experiment->finetunes ? 0.01 : 0.1;
-    case PF_LBFGS: return 1e-3;
+    case PF_LBFGS: return PF_LBFGS_DECAY;
     default: return 0;
     }
 }
 
 /* The defaults are torch's own for adam and sgd, a tenth of their rates where a trained network is
- * to change but little, for adamw a decay that suits small sets, and for lbfgs scikit-learn's C = 1
- * of some thousand rows. */
+ * to change but little, and for adamw a decay that suits small sets. */
 int pf_experiment_finish(PfExperiment *experiment, PfError *err)
 {
     PfHeadSetting *setting = &experiment->setting;
