@@ -367,6 +367,16 @@ wanted = h5py.File("plain.h5")["targets/size"][:]
 assert len(rows) == len(wanted)
 for row, value in zip(rows, wanted):
     assert abs(float(row["size"]) - value) <= 2e-5 * abs(value) + 1e-4, (row, value)
+assert [row["path"] for row in rows[:2]] == ["plain.h5#0", "plain.h5#1"], rows[:2]
+END
+# The projector names images by their paths.
+expect 0 train sealed.h5 --epochs 2 --lr 1e-3 --tensorboard named
+"$PYTHON" - << 'END' || failed 'the metadata of the projector have no paths'
+import csv
+import h5py
+rows = list(csv.DictReader(open("named/best/metadata.tsv"), delimiter="\t"))
+paths = h5py.File("sealed.h5")["samples/path"].asstr()[:]
+assert [row["path"] for row in rows] == list(paths), rows[:3]
 END
 # The heads of a larger sweep before are removed; what is not of this program stays.
 echo mine > events/head-0003/notes
