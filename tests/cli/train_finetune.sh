@@ -173,6 +173,31 @@ more, straight = (json.load(open(name)) for name in ("more.json", "straight.json
 assert more["epochs"] == straight["epochs"], "epochs"
 ' || failed 'a finished run that goes on is another one'
 absent other.safetensors.checkpoint
+# So does one in which nothing was said of epochs, also where an older version wrote it.
+untold() { train c.h5 --finetune layer4 --lr 0.05 --batch 8 "$@"; }
+expect 0 untold --keep-checkpoint -o untold.safetensors
+expect 0 untold --epochs 15 --json more.json -o untold.safetensors
+stderr_has 'going on after epoch 10'
+stderr_has 'untold.safetensors is of another run: '
+stderr_lacks 'made anew'
+"$PYTHON" -c '
+import json
+more, straight = (json.load(open(name)) for name in ("more.json", "straight.json"))
+assert more["epochs"] == straight["epochs"], "epochs"
+' || failed 'a run of untold epochs that goes on is another one'
+expect 0 untold --epochs 15 --lr 0.04 -o untold.safetensors
+stderr_has 'untold.safetensors is of another run, and is made anew: '
+rm untold.safetensors
+expect 137 env FAKE_SUFFIX_DIE_AT=20 train c.h5 --finetune layer4 --lr 0.05 --batch 8 -o untold.safetensors
+"$PYTHON" -c '
+data = open("untold.safetensors.checkpoint", "rb").read()
+end = 8 + int.from_bytes(data[:8], "little")
+header = data[8:end].replace(rb"\"epochs\":10,", rb"\"epochs\":0,")
+assert header != data[8:end]
+header += b" " * (-len(header) % 8)
+open("untold.safetensors.checkpoint", "wb").write(len(header).to_bytes(8, "little") + header + data[end:])'
+expect 0 untold -o untold.safetensors
+stderr_has 'going on after epoch 6'
 # The same command, cache and model: nothing to do, and nothing is touched.
 touch -d '2001-01-01' other.safetensors
 cp -p other.safetensors kept.safetensors
