@@ -98,6 +98,16 @@ stderr_has '2 iterations, ended by --epochs;'
 stderr_lacks 'not converged'
 expect 2 train own.h5 --target class --optimizer lbfgs --head mlp:8
 stderr_has 'linear heads'
+# Before any head of a sweep is trained.
+for said in '--optimizer lbfgs --sweep head=linear,mlp:8' '--head mlp:8 --sweep optimizer=adamw,lbfgs'; do
+  # shellcheck disable=SC2086
+  expect 2 train own.h5 --target class $said --epochs 5
+  stderr_has 'linear heads'
+  stderr_lacks '2 heads'
+done
+expect 2 train own.h5 --target size --loss l1 --sweep optimizer=adamw,lbfgs --epochs 5
+stderr_has 'smooth loss'
+stderr_lacks '2 heads'
 
 # Numbers, and both together.
 expect 0 train own.h5 --target size --lr 0.01 --assert 'val.r2>=0.95' --assert 'test.mae<=1' --json size.json

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "train/fit/convex_head.h"
+
 const char *const pf_sampling_names[] = {
     [PF_SAMPLING_SHUFFLE] = "shuffle", [PF_SAMPLING_BALANCED] = "balanced"};
 
@@ -39,7 +41,8 @@ static int check_lbfgs(const PfExperiment *experiment, PfError *err)
                         : experiment->batch != PF_DEFAULT_BATCH          ? "batch"
                         : experiment->sampling == PF_SAMPLING_BALANCED   ? "sampling"
                                                                          : NULL;
-    if (experiment->optimizer != PF_LBFGS || !wrong) return 0;
+    if (experiment->optimizer != PF_LBFGS) return 0;
+    if (!wrong) return pf_convex_head_check(NULL, 0, &experiment->spec, err);
     return pf_fail(err, PF_EXIT_USAGE,
                    "--%s has no meaning with --optimizer lbfgs, which finds the optimum of all "
                    "rows at once",

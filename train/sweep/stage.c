@@ -10,6 +10,7 @@
 #include "train/features/row_choice.h"
 #include "train/features/stream_normalize.h"
 #include "train/features/target_kind.h"
+#include "train/fit/convex_head.h"
 #include "train/fit/convex_problem.h"
 
 #define CALIBRATION_FOLDS 5
@@ -79,6 +80,18 @@ static int check_smoothing(const PfStageSource *source, const PfFeatureTable *ta
                            "--label-smoothing has no meaning with the %s loss of target '%s', "
                            "which looks at the probability of the label alone",
                            loss->word, table->tasks[t].name);
+    }
+    return 0;
+}
+
+/* Not every loss has an optimum that lbfgs can find. */
+static int check_optimum(const PfStageSource *source, const PfFeatureTable *table, PfError *err)
+{
+    for (int s = 0; s < source->setting_count; s++) {
+        const PfExperiment *experiment = &source->settings[s].experiment;
+        if (experiment->optimizer == PF_LBFGS &&
+            pf_convex_head_check(table->tasks, table->task_count, &experiment->spec, err))
+            return -1;
     }
     return 0;
 }
@@ -241,7 +254,9 @@ static int prepare_tasks(const PfStageSource *source, PfFeatureTable *table, boo
     int64_t count = table->split_counts[PF_SPLIT_TRAIN];
     for (int i = 0; i < options->task_count; i++)
         if (apply_task_setting(table, &options->tasks[i], warns, err)) return -1;
-    if (check_smoothing(source, table, err) || check_class_settings(source, table, err)) return -1;
+    if (check_smoothing(source, table, err) || check_class_settings(source, table, err) ||
+        check_optimum(source, table, err))
+        return -1;
     if (warns && warn_of_few_rows(source, table, err)) return -1;
     if (warns) warn_of_unclassed(source, table);
     if (warns) warn_of_no_test(options, table);
