@@ -236,18 +236,19 @@ static void print_sweep(const PfTrainOptions *options, const PfSweep *sweep)
 static void warn_of_untrained(const PfFeatureTable *table)
 {
     int count = table->untrained_classes;
+    const char *parts = table->joins_val ? "test" : "val or test";
     if (count == 1 && table->untrained_name)
-        pf_warn("class '%s' of val or test is not in train: a head cannot know it, and its rows "
-                "count as wrong",
-                table->untrained_name);
+        pf_warn("class '%s' of %s is not in train: a head cannot know it, and its rows count as "
+                "wrong",
+                table->untrained_name, parts);
     else if (count && table->untrained_name)
-        pf_warn("%d classes of val or test, '%s' among them, are not in train: a head cannot know "
-                "them, and their rows count as wrong",
-                count, table->untrained_name);
-    else if (count)
-        pf_warn("classes of val or test that are not in train: %d. A head cannot know them, and "
+        pf_warn("%d classes of %s, '%s' among them, are not in train: a head cannot know them, and "
                 "their rows count as wrong",
-                count);
+                count, parts, table->untrained_name);
+    else if (count)
+        pf_warn("classes of %s that are not in train: %d. A head cannot know them, and their rows "
+                "count as wrong",
+                parts, count);
 }
 
 void pf_report_plan(const PfCache *cache, const PfTrainOptions *options, const PfSweep *sweep,

@@ -273,6 +273,7 @@ static int fill(const PfStageSource *source, bool warns, PfStage *stage, PfError
     PfFeatureTableConfig config = options->table;
     config.batch_rows = pf_stage_batch_rows(source->settings, source->setting_count);
     config.stream_seconds = source->stream_seconds;
+    config.joins_val = options->folds > 0;
     if (pf_feature_table_load(source->cache, source->taps[stage->tap], &config, &stage->table, err))
         return -1;
     PfFeatureTable *table = stage->table;
