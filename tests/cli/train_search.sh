@@ -119,6 +119,13 @@ for said in '--head mlp:4' '--patience 3' '--loss focal' '--batch 32'; do
   expect 0 train plain.h5 --target kind --epochs 3 $said
   stderr_has 'weight decay and rate are the defaults, not searched'
 done
+for said in '--head mlp:4 --folds 3' '--patience 3 --seeds 2' '--loss focal --folds 2'; do
+  # shellcheck disable=SC2086
+  expect 0 train plain.h5 --target kind --epochs 3 $said
+  stderr_has 'weight decay and rate are the defaults, not searched'
+done
+expect 0 train plain.h5 --target kind --folds 3
+stderr_lacks 'not searched'
 expect 0 train few.h5 --val 0
 stderr_has '9 train rows are too few to choose'
 expect 0 train many.h5 --val 0 --json many.json

@@ -174,6 +174,13 @@ static void searched_settings_text(const PfExperiment *experiment, char *text, s
              pf_normalize_names[experiment->normalize]);
 }
 
+/* Why nothing is searched, of a tap or of all heads. */
+static void print_why_not(const char *of, const char *why_not)
+{
+    pf_say("weight decay and rate%s are the defaults, not searched: %s does not go with a search",
+           of, why_not);
+}
+
 static void print_head(const PfSweep *sweep, const PfFeatureTable *table)
 {
     const PfExperiment *experiment = &sweep->settings[0].experiment;
@@ -188,9 +195,29 @@ static void print_head(const PfSweep *sweep, const PfFeatureTable *table)
     pf_say("%s head %lld -> %lld: %s", pf_head_spec_text(&experiment->spec, spec),
            (long long)features, (long long)pf_task_outputs(table->tasks, table->task_count),
            settings);
-    if (why_not)
-        pf_say("weight decay and rate are the defaults, not searched: %s does not go with a search",
-               why_not);
+    if (why_not) print_why_not("", why_not);
+}
+
+/* The same of the heads of a sweep, which has a search where it is one over taps, folds or seeds
+ * alone: of some taps the features may be streamed, of others not. */
+static void print_sweeps_search(const PfCache *cache, const PfTrainOptions *options,
+                                const PfSweep *sweep, const PfFeatureTable *table)
+{
+    const PfExperiment *experiment = &sweep->settings[0].experiment;
+    PfFeatureTable in_memory = *table;
+    PfFeatureMemory memory;
+    const char *why_not;
+    char of[PF_CACHE_NAME_SIZE + 8];
+    in_memory.stream = NULL;
+    pf_search_plan(experiment, &in_memory, &why_not);
+    if (why_not) print_why_not("", why_not);
+    for (int tap = 0; tap < sweep->tap_count && experiment->searches && !why_not; tap++) {
+        if (pf_sweep_feature_memory(cache, options, sweep, tap, &memory, NULL) ||
+            !memory.is_streamed)
+            continue;
+        snprintf(of, sizeof of, " of '%s'", pf_cache_tap(cache, sweep->taps[tap])->name);
+        print_why_not(sweep->tap_count > 1 ? of : "", "streaming features");
+    }
 }
 
 static void print_finetune(const PfTrainOptions *options, const PfSweep *sweep)
@@ -263,6 +290,7 @@ void pf_report_plan(const PfCache *cache, const PfTrainOptions *options, const P
         print_head(sweep, table);
     else
         print_sweep(options, sweep);
+    if (sweep->trial_count > 1) print_sweeps_search(cache, options, sweep, table);
     if (sweep->finetune) print_finetune(options, sweep);
     warn_of_untrained(table);
     if (!table->split_counts[PF_SPLIT_VAL] && !options->folds)
