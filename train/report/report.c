@@ -3,6 +3,7 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -10,6 +11,7 @@
 #include "common/base/integers.h"
 #include "common/base/json.h"
 #include "common/base/log.h"
+#include "common/base/memory.h"
 #include "common/base/size_text.h"
 #include "common/cache/split.h"
 #include "common/cache/views.h"
@@ -452,19 +454,20 @@ void pf_report_calibration(const PfTrainRun *run)
 /* Rows of the split that are of the class that most train rows are of. */
 static int64_t rows_of_largest(const PfFeatureTable *table, const PfTask *task, PfSplit split)
 {
-    int64_t best = -1, most = 0, found = 0;
-    for (int c = 0; c < task->outputs; c++) {
-        int64_t count = 0, here = 0;
-        for (int64_t i = 0; i < table->split_counts[PF_SPLIT_TRAIN]; i++)
-            count += task->labels[table->split_rows[PF_SPLIT_TRAIN][i]] == c;
-        if (count <= most) continue;
-        for (int64_t i = 0; i < table->split_counts[split]; i++)
-            here += task->labels[table->split_rows[split][i]] == c;
-        most = count;
-        best = c;
-        found = here;
+    int64_t found = 0;
+    int32_t best = 0;
+    int64_t *counts = pf_calloc((size_t)task->outputs, sizeof *counts, NULL);
+    if (!counts) return 0;
+    for (int64_t i = 0; i < table->split_counts[PF_SPLIT_TRAIN]; i++) {
+        const int32_t label = task->labels[table->split_rows[PF_SPLIT_TRAIN][i]];
+        if (label >= 0) counts[label]++;
     }
-    return best < 0 ? 0 : found;
+    for (int32_t c = 1; c < task->outputs; c++)
+        if (counts[c] > counts[best]) best = c;
+    free(counts);
+    for (int64_t i = 0; i < table->split_counts[split]; i++)
+        found += task->labels[table->split_rows[split][i]] == best;
+    return found;
 }
 
 static void check_task(const PfTrainRun *run, int t, PfSplit split)
