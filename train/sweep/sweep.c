@@ -479,7 +479,7 @@ static int calibrate(Runner *runner, PfError *err)
         for (int fold = 0; fold < sweep->calibration->folds; fold++)
             if (add_fold(runner, fold, err)) return -1;
     }
-    pf_calibration_fit(sweep->calibration, table->tasks);
+    if (pf_calibration_fit(sweep->calibration, table->tasks, runner->pool, err)) return -1;
     pf_calibration_apply(sweep->calibration, table->tasks, sweep->result.network);
     return 0;
 }
