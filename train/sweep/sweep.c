@@ -358,6 +358,28 @@ static void take_search(PfSweep *sweep)
     sweep->experiment.setting.weight_decay = search->decays[0];
 }
 
+/* While heads out of fold are trained the winner's features are set aside: of two tables at once
+ * each would have to be half as large. Streamed ones take no more than their windows. */
+static void set_aside(PfSweep *sweep)
+{
+    if (sweep->table->stream) return;
+    pf_feature_table_free(&sweep->table);
+    free(sweep->mean);
+    sweep->mean = sweep->scale = NULL;
+}
+
+static int take_back(Runner *runner, PfError *err)
+{
+    PfSweep *sweep = runner->sweep;
+    PfStage stage;
+    if (sweep->table) return 0;
+    if (open_stage(runner, sweep->tap, -1, sweep->experiment.normalize, &stage, err)) return -1;
+    sweep->table = stage.table;
+    sweep->mean = stage.mean;
+    sweep->scale = stage.scale;
+    return 0;
+}
+
 static int train_winner(Runner *runner, PfError *err)
 {
     PfSweep *sweep = runner->sweep;
@@ -476,11 +498,14 @@ static int calibrate(Runner *runner, PfError *err)
         if (add_logits(runner, table, sweep->result.network, err)) return -1;
     } else {
         sweep->calibration->folds = pf_stage_fold_count(runner->options);
+        set_aside(sweep);
         for (int fold = 0; fold < sweep->calibration->folds; fold++)
             if (add_fold(runner, fold, err)) return -1;
+        if (take_back(runner, err)) return -1;
     }
-    if (pf_calibration_fit(sweep->calibration, table->tasks, runner->pool, err)) return -1;
-    pf_calibration_apply(sweep->calibration, table->tasks, sweep->result.network);
+    const PfTask *tasks = sweep->table->tasks;
+    if (pf_calibration_fit(sweep->calibration, tasks, runner->pool, err)) return -1;
+    pf_calibration_apply(sweep->calibration, tasks, sweep->result.network);
     return 0;
 }
 
@@ -544,7 +569,9 @@ static int run_all(Runner *runner, PfError *err)
      * visited behind it, as the temperatures come from it; none are there of a suffix on folds. */
     if (wants_folds && sweep->finetune && visit_folds(runner, err)) return -1;
     if (train_winner(runner, err) || calibrate(runner, err)) return -1;
-    return wants_folds && !sweep->finetune ? visit_folds(runner, err) : 0;
+    if (!wants_folds || sweep->finetune) return 0;
+    set_aside(sweep);
+    return visit_folds(runner, err) || take_back(runner, err) ? -1 : 0;
 }
 
 int pf_sweep_run(PfCache *cache, const PfTrainOptions *options, PfThreadPool *pool,
