@@ -182,7 +182,7 @@ for said in '--per-class 5' '--sampling balanced'; do
 done
 expect 0 train own.h5 --target class --folds 3 --per-class 5 --epochs 5
 stderr_has 'train and val in 3 folds, some of which the last head learns from'
-stderr_has 'then trained on 20 of 320 rows'
+stderr_has 'then trained on 20 of 340 rows'
 expect 2 train own.h5 --target class --folds 3 --assert 'val.accuracy>=0.1'
 stderr_has "Hint: 'sweep.0.val_accuracy'"
 expect 0 train own.h5 --target class --sampling balanced --class-weights balanced --epochs 5
