@@ -18,14 +18,14 @@ for word in fake.weight fake.running_mean fc.weight '\"finetune\"'; do
 done
 
 # Where the network's own classifier learns too, the head behind it has names of its own.
-for target in '' '--head mlp:4'; do
-  module=fc; [ -z "$target" ] || module=fc.0
-  # shellcheck disable=SC2086
-  expect 0 env FAKE_SUFFIX_MODULE=$module train c.h5 --finetune layer4 --epochs 2 $target -o behind.safetensors
-  grep -aqF "$module.weight" behind.safetensors && grep -aqF permafrost_head. behind.safetensors ||
+for head in linear mlp:4; do
+  module=fc; [ $head = linear ] || module=fc.0
+  expect 0 env FAKE_SUFFIX_MODULE=$module train c.h5 --finetune layer4 --epochs 2 --head $head -o behind.safetensors
+  grep -aqF "\"$module.weight" behind.safetensors && grep -aqF '"permafrost_head.' behind.safetensors ||
     failed 'the head has the names of the classifier'
-  expect 0 env FAKE_SUFFIX_MODULE=$module predict behind.safetensors c.h5
+  expect 0 predict --info behind.safetensors
 done
+expect 0 env FAKE_SUFFIX_MODULE=fc.0 predict behind.safetensors c.h5
 
 # It is the suffix that learns: with a rate of 0 it stays as it was, and the head does worse.
 loss() { awk -F: '/"train_loss"/ && ++n == 12 { value = $2 } END { gsub(/[ ,\t]/, "", value); print value }' "$1"; }

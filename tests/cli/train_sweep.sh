@@ -163,8 +163,8 @@ stderr_has '--class-weights balanced is of classes'
 for said in '--sampling balanced' '--per-class 20' '--sweep per-class=5,20'; do
   # shellcheck disable=SC2086
   expect 2 train own.h5 --target size $said --epochs 5
-  said=${said#--sweep }; said=${said%=*}
-  stderr_has "--${said#--} is of classes, and no target that is trained holds them"
+  option=${said#--sweep }; option=${option#--}; option=${option%[= ][0-9]*}
+  stderr_has "--$option is of classes, and no target that is trained holds them"
 done
 expect 0 train own.h5 --target class --per-class 5 --epochs 5
 stderr_has 'rows: 20 of 240 train, '

@@ -7,7 +7,6 @@
 
 #include "common/base/integers.h"
 #include "common/base/memory.h"
-#include "common/thread/thread_pool.h"
 
 /* Of 1 / temperature. */
 #define LEAST_SCALE 1e-2

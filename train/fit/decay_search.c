@@ -9,7 +9,6 @@
 #include "train/features/row_choice.h"
 #include "train/features/stream_loader.h"
 #include "train/fit/convex_problem.h"
-#include "train/fit/experiment.h"
 #include "train/fit/row_axes.h"
 
 /* Float operations of a path with all folds, above which a fifth of the rows is held out once:

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "train/fit/convex_head.h"
+#include "train/fit/convex_problem.h"
 
 const char *const pf_sampling_names[] = {
     [PF_SAMPLING_SHUFFLE] = "shuffle", [PF_SAMPLING_BALANCED] = "balanced"};

@@ -17,7 +17,6 @@ typedef enum PfSampling {
 extern const char *const pf_sampling_names[PF_SAMPLING_COUNT];
 
 #define PF_DEFAULT_BATCH 64
-#define PF_LBFGS_DECAY 1e-3 /* scikit-learn's C = 1 of some thousand rows */
 
 typedef struct PfExperiment {
     PfNormalize normalize;
