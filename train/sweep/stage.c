@@ -1,5 +1,6 @@
 #include "train/sweep/stage.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -199,18 +200,19 @@ static int check_folds(const PfTrainOptions *options, const PfFeatureTable *tabl
 {
     const int folds = pf_stage_fold_count(options);
     const int64_t rows = table->split_counts[PF_SPLIT_TRAIN] + table->split_counts[PF_SPLIT_VAL];
-    const char *option = options->folds ? "--folds" : "--calibrate without val rows takes folds:";
+    char who[80] = "--calibrate without val rows";
     int64_t apart;
+    if (options->folds) snprintf(who, sizeof who, "--folds %d", folds);
     if (count_apart(table, &apart, err)) return -1;
     if (apart >= folds) return 0;
     if (rows < folds)
         return pf_fail(err, PF_EXIT_FAILED,
-                       "%s %d needs %d rows to train and validate on, and there are %lld", option,
-                       folds, folds, (long long)rows);
+                       "%s needs %d rows to train and validate on, and there are %lld", who, folds,
+                       (long long)rows);
     return pf_fail(err, PF_EXIT_FAILED,
-                   "%s %d needs %d rows to train and validate on that are not alike, and there are "
+                   "%s needs %d rows to train and validate on that are not alike, and there are "
                    "%lld: equal images, and those of a group, are in one fold",
-                   option, folds, folds, (long long)apart);
+                   who, folds, (long long)apart);
 }
 
 /* Train and val rows together, one fold of them to validate on; fold -1: none, all are trained on.
