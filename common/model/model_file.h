@@ -1,7 +1,8 @@
 /* The model file that train writes and predict reads: one .safetensors.
  *
  * Tensors: the head under the architecture's own names ("fc.weight",
- * "fc.bias"), so that Python's load_state_dict(..., strict=False) takes it.
+ * "fc.bias"), so that Python's load_state_dict(..., strict=False) takes it; beside tensors of the
+ * network with those names "permafrost_head.weight" and so on.
  * Metadata (string to string, as the format wants): "format" = "pt" and
  * "permafrost" = JSON:
  *   {"version", "backbone": {"name"|"torchscript", "weights_sha256", ...}, "tap",

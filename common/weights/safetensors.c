@@ -66,6 +66,27 @@ static int describe_metadata(cJSON *header, const char *const *keys, const char 
     return metadata ? 0 : -1;
 }
 
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* No reader takes a file in which a name comes twice. */
+static int check_names(const char *path, const PfNamedTensor *tensors, size_t count, PfError *err)
+{
+    const char **names = pf_calloc(count, sizeof *names, err);
+    const char *twice = NULL;
+    if (!names) return -1;
+    for (size_t i = 0; i < count; i++) names[i] = tensors[i].name;
+    qsort(names, count, sizeof *names, compare_names);
+    for (size_t i = 1; i < count && !twice; i++)
+        if (!strcmp(names[i - 1], names[i])) twice = names[i];
+    free(names);
+    if (!twice) return 0;
+    return pf_fail(err, PF_EXIT_FAILED, "cannot write '%s': two of its tensors have the name '%s'",
+                   path, twice);
+}
+
 /* The header's JSON, malloc'ed and padded with spaces so that what follows is
  * aligned. */
 static char *make_header(const PfNamedTensor *tensors, size_t tensor_count, const char *const *keys,
@@ -106,8 +127,9 @@ int pf_safetensors_write(const char *path, const PfNamedTensor *tensors, size_t 
                          const char *const *keys, const char *const *values, size_t pair_count,
                          PfError *err)
 {
-    char *header = make_header(tensors, tensor_count, keys, values, pair_count, err);
     PfAtomicFile *file;
+    if (check_names(path, tensors, tensor_count, err)) return -1;
+    char *header = make_header(tensors, tensor_count, keys, values, pair_count, err);
     if (!header || pf_atomic_file_begin(path, &file, err)) {
         free(header);
         return -1;

@@ -87,6 +87,10 @@ stdout_has "$said"
 expect 0 train given.h5 -q --json given.json
 stderr_has "$said"
 is 2 "$(member given.json equal_images.val_in_train)"
+# Folds deal both parts out together, equal images into one fold.
+expect 0 train given.h5 -q --folds 2 --epochs 2 --json folds.json
+stderr_has 'warning: 1 image stands under two labels'
+is 0 "$(member folds.json equal_images.val_in_train)"
 
 # ---- groups ----
 

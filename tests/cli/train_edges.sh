@@ -91,6 +91,7 @@ make_cache lone.h5 lone
 expect 0 train lone.h5 --epochs 5 --json m.json -o m.safetensors
 sound m.json m.safetensors lone.h5
 expect 0 train lone.h5 --folds 3 --epochs 5 --json m.json
+stderr_lacks 'is not in train' # the last head learns from it
 expect 0 train lone.h5 --folds 3 --optimizer lbfgs
 expect 0 train lone.h5 --per-class 1000 --epochs 5 --json some.json
 expect 0 train lone.h5 --epochs 5 --json all.json
@@ -106,6 +107,11 @@ for how in '--epochs 20' '--optimizer lbfgs' '--optimizer lbfgs --class-weights 
   stderr_has "class 'wasps' of val or test is not in train: a head cannot know it"
   sound m.json m.safetensors newclass.h5
 done
+
+# With folds train and val are one part.
+make_cache testclass.h5 test newclass
+expect 0 train testclass.h5 --folds 3 --epochs 5
+stderr_has "class 'wasps' of test is not in train: a head cannot know it"
 
 # A disk that is full says of which file.
 expect 1 train newclass.h5 --epochs 2 --predictions /dev/full

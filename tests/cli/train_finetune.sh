@@ -17,6 +17,16 @@ for word in fake.weight fake.running_mean fc.weight '\"finetune\"'; do
   checks=$((checks + 1)); grep -aqF "$word" tuned.safetensors || failed "the model lacks $word"
 done
 
+# Where the network's own classifier learns too, the head behind it has names of its own.
+for head in linear mlp:4; do
+  module=fc; [ $head = linear ] || module=fc.0
+  expect 0 env FAKE_SUFFIX_MODULE=$module train c.h5 --finetune layer4 --epochs 2 --head $head -o behind.safetensors
+  grep -aqF "\"$module.weight" behind.safetensors && grep -aqF '"permafrost_head.' behind.safetensors ||
+    failed 'the head has the names of the classifier'
+  expect 0 predict --info behind.safetensors
+done
+expect 0 env FAKE_SUFFIX_MODULE=fc.0 predict behind.safetensors c.h5
+
 # It is the suffix that learns: with a rate of 0 it stays as it was, and the head does worse.
 loss() { awk -F: '/"train_loss"/ && ++n == 12 { value = $2 } END { gsub(/[ ,\t]/, "", value); print value }' "$1"; }
 expect 0 tune --backbone-lr 0 --json frozen.json -o frozen.safetensors
@@ -163,6 +173,31 @@ more, straight = (json.load(open(name)) for name in ("more.json", "straight.json
 assert more["epochs"] == straight["epochs"], "epochs"
 ' || failed 'a finished run that goes on is another one'
 absent other.safetensors.checkpoint
+# So does one in which nothing was said of epochs, also where an older version wrote it.
+untold() { train c.h5 --finetune layer4 --lr 0.05 --batch 8 "$@"; }
+expect 0 untold --keep-checkpoint -o untold.safetensors
+expect 0 untold --epochs 15 --json more.json -o untold.safetensors
+stderr_has 'going on after epoch 10'
+stderr_has 'untold.safetensors is of another run: '
+stderr_lacks 'made anew'
+"$PYTHON" -c '
+import json
+more, straight = (json.load(open(name)) for name in ("more.json", "straight.json"))
+assert more["epochs"] == straight["epochs"], "epochs"
+' || failed 'a run of untold epochs that goes on is another one'
+expect 0 untold --epochs 15 --lr 0.04 -o untold.safetensors
+stderr_has 'untold.safetensors is of another run, and is made anew: '
+rm untold.safetensors
+expect 137 env FAKE_SUFFIX_DIE_AT=20 train c.h5 --finetune layer4 --lr 0.05 --batch 8 -o untold.safetensors
+"$PYTHON" -c '
+data = open("untold.safetensors.checkpoint", "rb").read()
+end = 8 + int.from_bytes(data[:8], "little")
+header = data[8:end].replace(rb"\"epochs\":10,", rb"\"epochs\":0,")
+assert header != data[8:end]
+header += b" " * (-len(header) % 8)
+open("untold.safetensors.checkpoint", "wb").write(len(header).to_bytes(8, "little") + header + data[end:])'
+expect 0 untold -o untold.safetensors
+stderr_has 'going on after epoch 6'
 # The same command, cache and model: nothing to do, and nothing is touched.
 touch -d '2001-01-01' other.safetensors
 cp -p other.safetensors kept.safetensors

@@ -7,7 +7,7 @@ import h5py
 import numpy as np
 
 random = np.random.default_rng(3)
-def cache(name, x, split=None, alike=None, **targets):
+def cache(name, x, split=None, groups=None, **targets):
     with h5py.File(name, "w") as f:
         f.attrs["format"], f.attrs["format_version"] = "permafrost-cache", 1
         f["features/pooled"] = x.astype("f4")
@@ -15,6 +15,8 @@ def cache(name, x, split=None, alike=None, **targets):
             f["targets/" + target] = values
         if split is not None:
             f["samples/split"] = split.astype("u1")
+        if groups is not None:
+            f["samples/group"] = groups.astype("u8")
 
 def rows(n, d, noise):
     x = random.normal(size=(n, d))
@@ -30,7 +32,15 @@ wide, kind2, size2 = rows(120, 400, 1.5)
 cache("wide.h5", wide, np.repeat([0, 1], [90, 30]), kind=kind2, size=size2)
 cache("noise.h5", random.normal(size=(150, 80)), np.repeat([0, 1], [110, 40]),
       kind=random.integers(0, 2, 150).astype("i4"), size=random.normal(size=150).astype("f4"))
-cache("many.h5", rows(5000, 400, 2)[0], kind=random.integers(0, 40, 5000).astype("i4"))
+big, labels = rows(5000, 400, 2)[0], random.integers(0, 40, 5000).astype("i4")
+cache("many.h5", big, kind=labels)
+cache("twelve.h5", big, groups=1 + np.arange(5000) % 12, kind=labels)
+rare = np.full(5000, np.nan, "f4"); rare[[4, 11]] = 1, 2
+cache("rare.h5", big, kind=labels, rare=rare)
+cache("four.h5", x, split, groups=1 + np.arange(320) % 4, kind=kind)
+cache("three.h5", x, groups=1 + np.arange(320) % 3, kind=kind)
+far = x.copy(); far[7] = 1e30 # a row that no head of plain features survives
+cache("spike.h5", far, split, kind=kind)
 cache("few.h5", x[:9], kind=np.arange(9).astype("i4") % 2)
 cache("huge.h5", random.normal(size=(40, 13108)), kind=np.arange(40).astype("i4") % 2)
 cache("coin.h5", random.normal(size=(150, 80)), kind=random.integers(0, 2, 150).astype("i4"))
@@ -109,10 +119,34 @@ for said in '--head mlp:4' '--patience 3' '--loss focal' '--batch 32'; do
   expect 0 train plain.h5 --target kind --epochs 3 $said
   stderr_has 'weight decay and rate are the defaults, not searched'
 done
+for said in '--head mlp:4 --folds 3' '--patience 3 --seeds 2' '--loss focal --folds 2'; do
+  # shellcheck disable=SC2086
+  expect 0 train plain.h5 --target kind --epochs 3 $said
+  stderr_has 'weight decay and rate are the defaults, not searched'
+done
+expect 0 train plain.h5 --target kind --folds 3
+stderr_lacks 'not searched'
 expect 0 train few.h5 --val 0
 stderr_has '9 train rows are too few to choose'
 expect 0 train many.h5 --val 0 --json many.json
 stderr_has 'chosen by 1000 of the 5000 train rows, held out from the others'
+# Of rows that go together fewer parts are held out; where they are of too few groups, that is said.
+expect 0 train twelve.h5 --val 0
+stderr_has ' of the 5000 train rows, held out from the others'
+stderr_has 'are within one standard error'
+expect 0 train four.h5 --epochs 5
+stderr_has 'the 200 train rows are of fewer than 5 groups or images that differ, too few to choose'
+# A target of which nothing was held out has the default.
+expect 0 train rare.h5 --val 0 --target kind,rare --json rare.json
+stderr_has "weight decay 0.001 of 'rare' is the default: no row that was held out has a value of it"
+stderr_has "of 'kind' chosen by 1000 of the 5000 train rows"
+"$PYTHON" - << 'END' || failed 'a target that chose nothing'
+import json
+result = json.load(open("rare.json"))
+targets = result["search"]["targets"]
+assert targets["rare"] == {"weight_decay": 1e-3, "steps": []}, targets["rare"]
+assert result["config"]["weight_decay"]["rare"] == 1e-3 and 3 < len(targets["kind"]["steps"]) < 20
+END
 
 # ---- after --folds the last head learns from every row that is not test ----
 
@@ -125,6 +159,33 @@ import json
 result = json.load(open("folds.json"))
 assert result["train"]["rows"] == 260 and result["config"]["folds"] == 4 and "val" not in result' ||
   failed 'folds leave rows out'
+
+# Rows of a group are in one fold: there are no more folds than groups.
+expect 0 train three.h5 --folds 3 --json three.json --assert 'sweep.0.heads==3' --assert 'sweep.0.val_loss>=0'
+expect 1 train three.h5 --folds 5 -o no.safetensors
+stderr_has '--folds 5 needs 5 rows to train and validate on that are not alike, and there are 3'
+expect 1 train three.h5 --val 0 --calibrate --no-search -o no.safetensors
+stderr_has '--calibrate without val rows needs 5 rows'
+stderr_lacks 'epoch'
+absent no.safetensors
+
+# A seed whose head diverges costs that head, and no other.
+spike() { train spike.h5 --target kind --normalize none --optimizer sgd --per-class 70 --epochs 3 "$@"; }
+expect 0 spike --seeds 6 --csv spike.csv --json spike.json -o spike.safetensors
+stderr_has ' of the 6 heads of the best setting diverged, and are left out of its mean'
+stdout_has ' of 6 diverged)'
+"$PYTHON" - << 'END' || failed 'the mean is not of the heads that did not diverge'
+import csv, json
+heads = list(csv.DictReader(open("spike.csv")))
+sound = [float(head["val_accuracy"]) for head in heads if head["diverged"] == "0"]
+ranked, = json.load(open("spike.json"))["sweep"]
+assert 0 < len(sound) < 6 and ranked["diverged"] == 6 - len(sound), (len(sound), ranked)
+assert abs(ranked["val_accuracy"] - sum(sound) / len(sound)) < 1e-8, ranked
+END
+bad=$(awk -F, 'NR > 1 && $NF == 1 { print NR - 2; exit }' spike.csv)
+expect 1 spike --seed "$bad" -o no.safetensors
+stderr_has 'the training diverged'
+absent no.safetensors
 
 # ---- no better than the mean or the largest class ----
 
@@ -224,16 +285,26 @@ if [ -z "${PF_SANITIZE:-}" ]; then
   [ -s kept.safetensors.checkpoint ] || failed 'there was no checkpoint'
   same_head alone.safetensors kept.safetensors || failed 'heads out of fold took the checkpoint'
   # Numbers of a damaged one are no indices.
-  "$PYTHON" - kept.safetensors.checkpoint << 'END'
+  cp kept.safetensors.checkpoint sound.checkpoint
+  for damage in head.0.best_epoch=1073741824 'head.0.best_epoch=0 head.0.epoch_count=0' \
+    'epochs_done=0 steps_done=0 head.0.best_epoch=0 head.0.epoch_count=0 head.0.waiting=-1' steps_done=100000; do
+    # shellcheck disable=SC2086
+    "$PYTHON" - sound.checkpoint kept.safetensors.checkpoint $damage << 'END'
 import json, sys
 data = bytearray(open(sys.argv[1], "rb").read())
 end = 8 + int.from_bytes(data[:8], "little")
-at = end + json.loads(data[8:end])["head.0.best_epoch"]["data_offsets"][0]
-data[at:at + 4] = (1 << 30).to_bytes(4, "little")
-open(sys.argv[1], "wb").write(data)
+for damage in sys.argv[3:]:
+    name, value = damage.split("=")
+    first, last = (end + place for place in json.loads(data[8:end])[name]["data_offsets"])
+    data[first:last] = int(value).to_bytes(last - first, "little", signed=True)
+open(sys.argv[2], "wb").write(data)
 END
-  expect 1 train coin.h5 --target kind --val 0 --head mlp:8 --epochs 40 --calibrate -o kept.safetensors
-  stderr_has "'kept.safetensors.checkpoint' counts other epochs than it can have: it is damaged"
+    for epochs in 30 40; do
+      rm -f kept.safetensors
+      expect 1 train coin.h5 --target kind --val 0 --head mlp:8 --epochs $epochs --calibrate -o kept.safetensors
+      stderr_has "'kept.safetensors.checkpoint' counts other epochs than it can have: it is damaged"
+    done
+  done
 fi
 # The weights of classes are those of the rows that are trained on.
 for weights in none balanced; do
@@ -303,6 +374,16 @@ wanted = h5py.File("plain.h5")["targets/size"][:]
 assert len(rows) == len(wanted)
 for row, value in zip(rows, wanted):
     assert abs(float(row["size"]) - value) <= 2e-5 * abs(value) + 1e-4, (row, value)
+assert [row["path"] for row in rows[:2]] == ["plain.h5#0", "plain.h5#1"], rows[:2]
+END
+# The projector names images by their paths.
+expect 0 train sealed.h5 --epochs 2 --lr 1e-3 --tensorboard named
+"$PYTHON" - << 'END' || failed 'the metadata of the projector have no paths'
+import csv
+import h5py
+rows = list(csv.DictReader(open("named/best/metadata.tsv"), delimiter="\t"))
+paths = h5py.File("sealed.h5")["samples/path"].asstr()[:]
+assert [row["path"] for row in rows] == list(paths), rows[:3]
 END
 # The heads of a larger sweep before are removed; what is not of this program stays.
 echo mine > events/head-0003/notes

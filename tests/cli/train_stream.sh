@@ -77,6 +77,32 @@ stderr_has '3 heads: 3 folds'
 expect 0 train small.h5 --no-search --epochs 2 --sampling balanced --memory 30M --assert 'val.accuracy>=0.4'
 expect 0 train small.h5 --no-search --epochs 20 --per-class 200 --memory 30M --assert 'val.accuracy>=0.2'
 
+# Heads out of fold have the memory of the kept one: 49 MB of features are never there twice.
+peak train small.h5 --no-search --epochs 1 --folds 2 --memory 60M -o plain.safetensors
+alone=$peak
+peak train small.h5 --no-search --epochs 1 --folds 2 --memory 60M --calibrate
+at_most $((alone + 25))
+peak train small.h5 --no-search --epochs 1 --folds 2 --memory 60M --predictions folds.csv -o folds.safetensors
+at_most $((alone + 25))
+same_head plain.safetensors folds.safetensors || failed 'another model beside the predictions'
+[ "$(wc -l < folds.csv)" -eq 24001 ] || failed 'a line for every row'
+
+# Why nothing is searched is said of the taps that are streamed.
+if "$PYTHON" -c 'import h5py' 2> /dev/null; then
+  "$PYTHON" -c '
+import h5py, numpy
+random = numpy.random.default_rng(1)
+with h5py.File("two_taps.h5", "w") as file:
+    file.attrs["format"], file.attrs["format_version"] = "permafrost-cache", 1
+    file["targets/kind"] = random.integers(0, 2, 12000).astype("i4")
+    file["features/few"] = random.normal(size=(12000, 4)).astype("f4")
+    file.create_dataset("features/many", data=random.normal(size=(12000, 1000)).astype("f4"), chunks=(50, 1000))'
+  expect 0 train two_taps.h5 --tap all --epochs 1 --memory 30M
+  stderr_has "features of 'few': "
+  stderr_has "weight decay and rate of 'many' are the defaults, not searched: streaming features"
+  stderr_lacks "rate of 'few'"
+fi
+
 # Taps: each as its own size demands.
 make_cache taps.h5 val taps
 expect 0 train taps.h5 --no-search --tap all --epochs 2

@@ -98,6 +98,16 @@ stderr_has '2 iterations, ended by --epochs;'
 stderr_lacks 'not converged'
 expect 2 train own.h5 --target class --optimizer lbfgs --head mlp:8
 stderr_has 'linear heads'
+# Before any head of a sweep is trained.
+for said in '--optimizer lbfgs --sweep head=linear,mlp:8' '--head mlp:8 --sweep optimizer=adamw,lbfgs'; do
+  # shellcheck disable=SC2086
+  expect 2 train own.h5 --target class $said --epochs 5
+  stderr_has 'linear heads'
+  stderr_lacks '2 heads'
+done
+expect 2 train own.h5 --target size --loss l1 --sweep optimizer=adamw,lbfgs --epochs 5
+stderr_has 'smooth loss'
+stderr_lacks '2 heads'
 
 # Numbers, and both together.
 expect 0 train own.h5 --target size --lr 0.01 --assert 'val.r2>=0.95' --assert 'test.mae<=1' --json size.json
@@ -150,6 +160,29 @@ expect 2 train own.h5 --target size --label-smoothing 0.1
 stderr_has '--label-smoothing is of classes, and no target that is trained holds them'
 expect 2 train own.h5 --target size --class-weights balanced
 stderr_has '--class-weights balanced is of classes'
+for said in '--sampling balanced' '--per-class 20' '--sweep per-class=5,20'; do
+  # shellcheck disable=SC2086
+  expect 2 train own.h5 --target size $said --epochs 5
+  option=${said#--sweep }; option=${option#--}; option=${option%[= ][0-9]*}
+  stderr_has "--$option is of classes, and no target that is trained holds them"
+done
+expect 0 train own.h5 --target class --per-class 5 --epochs 5
+stderr_has 'rows: 20 of 240 train, '
+expect 0 train own.h5 --target class --sweep per-class=2,5 --epochs 5
+stderr_has 'rows: at most 20 of 240 train, '
+make_cache partly.h5 val test unlabelled numbers
+for said in '--per-class 5' '--sampling balanced'; do
+  # shellcheck disable=SC2086
+  expect 0 train partly.h5 --target size,class $said --epochs 5
+  stderr_has "${said% 5} goes by the classes of 'class': "
+  stderr_has ' train rows have none, and are not trained on'
+  # shellcheck disable=SC2086
+  expect 0 train partly.h5 --target class $said --epochs 5
+  stderr_lacks 'goes by the classes'
+done
+expect 0 train own.h5 --target class --folds 3 --per-class 5 --epochs 5
+stderr_has 'train and val in 3 folds, some of which the last head learns from'
+stderr_has 'then trained on 20 of 340 rows'
 expect 2 train own.h5 --target class --folds 3 --assert 'val.accuracy>=0.1'
 stderr_has "Hint: 'sweep.0.val_accuracy'"
 expect 0 train own.h5 --target class --sampling balanced --class-weights balanced --epochs 5

@@ -10,7 +10,8 @@
  *   FAKE_BACKBONE_DEPTH=N     it takes N batches at a time
  *   FAKE_BACKBONE_MEMORY=N    it steps down to at most N images at once
  *   FAKE_EXPORT=1             can write down what it is to export: as text
- *   FAKE_SUFFIX_DIE_AT=N      the N-th step of a fine-tuning kills the process */
+ *   FAKE_SUFFIX_DIE_AT=N      the N-th step of a fine-tuning kills the process
+ *   FAKE_SUFFIX_MODULE=NAME   the tensors that a fine-tuning changes are NAME.weight and so on */
 #include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>

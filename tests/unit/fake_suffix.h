@@ -1,6 +1,7 @@
 /* A suffix without libtorch, for rows of three numbers of any tap: features are
  * weight * (row - running_mean) + bias, number by number. bias does not decay, running_mean is a
- * buffer, which moves where batch norm learns. One at a time. */
+ * buffer, which moves where batch norm learns. One at a time. Their names begin with "fake.", or
+ * with what FAKE_SUFFIX_MODULE says. */
 #ifndef FAKE_SUFFIX_H
 #define FAKE_SUFFIX_H
 
@@ -28,9 +29,10 @@ static struct PfSuffix fake_suffix;
 static void fake_name_tensor(PfSuffixTensor *tensor, const char *name, float *values,
                              float *gradient, int decays)
 {
+    const char *module = getenv("FAKE_SUFFIX_MODULE");
     *tensor = (PfSuffixTensor){
         .shape = {1, {FAKE_WIDTH}}, .values = values, .gradient = gradient, .decays = decays};
-    snprintf(tensor->name, sizeof tensor->name, "%s", name);
+    snprintf(tensor->name, sizeof tensor->name, "%s.%s", module ? module : "fake", name);
 }
 
 static int fake_suffix_open(const PfSuffixConfig *config, PfSuffix **out, PfError *err)
@@ -38,11 +40,11 @@ static int fake_suffix_open(const PfSuffixConfig *config, PfSuffix **out, PfErro
     (void)err;
     fake_suffix = (struct PfSuffix){.config = *config, .shape = {1, {FAKE_WIDTH}}};
     for (int c = 0; c < FAKE_WIDTH; c++) fake_suffix.weight[c] = 1;
-    fake_name_tensor(&fake_suffix.tensors[0], "fake.weight", fake_suffix.weight,
+    fake_name_tensor(&fake_suffix.tensors[0], "weight", fake_suffix.weight,
                      fake_suffix.weight_gradient, 1);
-    fake_name_tensor(&fake_suffix.tensors[1], "fake.bias", fake_suffix.bias,
-                     fake_suffix.bias_gradient, 0);
-    fake_name_tensor(&fake_suffix.tensors[2], "fake.running_mean", fake_suffix.mean, NULL, 0);
+    fake_name_tensor(&fake_suffix.tensors[1], "bias", fake_suffix.bias, fake_suffix.bias_gradient,
+                     0);
+    fake_name_tensor(&fake_suffix.tensors[2], "running_mean", fake_suffix.mean, NULL, 0);
     for (size_t i = 0; i < config->tensor_count; i++)
         for (int t = 0; t < FAKE_TENSORS; t++)
             if (!strcmp(config->tensors[i].name, fake_suffix.tensors[t].name))

@@ -212,7 +212,7 @@ static int count_classes(PfFeatureTable *table, const PfTask *task, int *trained
             seen[label] = 1;
             if (split == PF_SPLIT_TRAIN) {
                 ++*trained;
-            } else {
+            } else if (split == PF_SPLIT_TEST || !table->joins_val) {
                 table->untrained_classes++;
                 if (task->classes && !table->untrained_name)
                     table->untrained_name = task->classes[label];
@@ -503,7 +503,9 @@ static int count_equal(PfFeatureTable *table, const Images *images, PfError *err
     memset(splits, NO_PART, (size_t)table->rows);
     for (int split = 0; split < PF_SPLIT_COUNT; split++)
         for (int64_t i = 0; i < table->split_counts[split]; i++)
-            splits[table->split_rows[split][i]] = (uint8_t)split;
+            splits[table->split_rows[split][i]] = split == PF_SPLIT_VAL && table->joins_val
+                                                      ? (uint8_t)PF_SPLIT_TRAIN
+                                                      : (uint8_t)split;
     int failed = pf_equal_images_count((const uint8_t(*)[PF_DIGEST_SIZE])images->digests, splits,
                                        task ? task->labels : NULL, table->rows, &table->equal, err);
     free(splits);
@@ -528,6 +530,7 @@ static int load_splits(PfFeatureTable *table, PfCache *cache, const PfFeatureTab
 {
     Images images = {0};
     table->val_keys = config->val_keys;
+    table->joins_val = config->joins_val;
     int failed = read_images(&images, cache, err) || find_alike(table, &images, err) ||
                  make_keys(table, cache, &images, err) ||
                  index_splits(table, cache, config->val, err) || count_equal(table, &images, err);

@@ -54,6 +54,8 @@ typedef struct PfFeatureTable {
     bool has_groups; /* some keys are of groups */
     bool by_number;  /* all keys are the rows' numbers: the cache says nothing else of them */
     uint32_t *alike; /* (rows) the first row of the same group or bytes; NULL: all differ; owned */
+    bool joins_val;  /* train and val rows will be dealt out anew: what is counted below takes them
+                        for one part, train */
     PfEqualImages equal; /* of the rows that any task has something of, as the splits are */
 
     /* Filled by pf_feature_table_index: the rows of each split that any task has something
@@ -99,6 +101,7 @@ typedef struct PfFeatureTableConfig {
     int views;            /* that training draws from, of those that the cache has; 0: all */
     double val;           /* as pf_feature_table_index; negative: PF_DEFAULT_VAL; given (0 or more)
                              it is an error if the cache has a val part of its own */
+    bool joins_val;       /* as PfFeatureTable.joins_val */
     PfValKeys val_keys;   /* as a model that is there has them; 0: as pf_split_is_drawn says */
     int threads;          /* 0 = all processors */
     int64_t memory_bytes; /* that the features may take; 0: half of the machine's */

@@ -5,14 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/integers.h"
 #include "common/base/memory.h"
 
 /* Of 1 / temperature. */
 #define LEAST_SCALE 1e-2
 #define MOST_SCALE 1e2
-#define HALVINGS 60
+/* Of the range of its logarithm: more than ROUNDING leaves to see. */
+#define HALVINGS 32
 #define BINS 15
 #define ROUNDING 1e5
+/* Rows whose sums are added up by one thread; the sums of blocks are added in their order. */
+#define BLOCK_ROWS 1024
 
 static bool has_probabilities(const PfTask *task)
 {
@@ -120,14 +124,13 @@ typedef struct Told {
 } Told;
 
 typedef struct Bin {
-    double count, confidence, right;
+    double confidence, right;
 } Bin;
 
 static void add_to_bin(Bin *bins, double confidence, bool right)
 {
     int bin = (int)(confidence * BINS);
     if (bin >= BINS) bin = BINS - 1;
-    bins[bin].count++;
     bins[bin].confidence += confidence;
     bins[bin].right += right;
 }
@@ -168,36 +171,72 @@ static double add_label_row(const float *logits, const float *values, int labels
     return known;
 }
 
-static Told tell(const PfCalibrationTask *own, const PfTask *task, double scale)
+/* Of some rows. */
+typedef struct Sums {
+    Told told;
+    Bin bins[BINS];
+    double entries;
+} Sums;
+
+typedef struct Telling {
+    const PfCalibrationTask *own;
+    const PfTask *task;
+    PfThreadPool *pool;
+    double scale;
+    Sums *blocks; /* (block_count) */
+    int64_t block_count;
+} Telling;
+
+static void sum_block(void *context, int64_t index)
 {
-    Told told = {0};
-    Bin bins[BINS] = {{0}};
-    double entries = 0;
-    for (int64_t i = 0; i < own->rows; i++) {
-        const float *logits = own->logits + i * task->outputs;
+    const Telling *telling = context;
+    const PfCalibrationTask *own = telling->own;
+    const int outputs = telling->task->outputs;
+    const int64_t end = pf_min(own->rows, (index + 1) * BLOCK_ROWS);
+    Sums sums = {.entries = 0};
+    for (int64_t i = index * BLOCK_ROWS; i < end; i++) {
+        const float *logits = own->logits + i * outputs;
         if (own->labels) {
-            add_class_row(logits, task->outputs, own->labels[i], scale, &told, bins);
-            entries++;
+            add_class_row(logits, outputs, own->labels[i], telling->scale, &sums.told, sums.bins);
+            sums.entries++;
         } else {
-            entries += add_label_row(logits, own->values + i * task->outputs, task->outputs, scale,
-                                     &told, bins);
+            sums.entries += add_label_row(logits, own->values + i * outputs, outputs,
+                                          telling->scale, &sums.told, sums.bins);
+        }
+    }
+    telling->blocks[index] = sums;
+}
+
+static Told tell(Telling *telling, double scale)
+{
+    Sums all = {.entries = 0};
+    telling->scale = scale;
+    pf_thread_pool_for(telling->pool, telling->block_count, sum_block, telling);
+    for (int64_t i = 0; i < telling->block_count; i++) {
+        const Sums *block = &telling->blocks[i];
+        all.told.loss += block->told.loss;
+        all.told.slope += block->told.slope;
+        all.entries += block->entries;
+        for (int b = 0; b < BINS; b++) {
+            all.bins[b].confidence += block->bins[b].confidence;
+            all.bins[b].right += block->bins[b].right;
         }
     }
     for (int b = 0; b < BINS; b++)
-        told.error += fabs(bins[b].confidence - bins[b].right) / fmax(entries, 1);
-    told.loss /= fmax(entries, 1);
-    told.slope /= fmax(entries, 1);
-    return told;
+        all.told.error += fabs(all.bins[b].confidence - all.bins[b].right) / fmax(all.entries, 1);
+    all.told.loss /= fmax(all.entries, 1);
+    all.told.slope /= fmax(all.entries, 1);
+    return all.told;
 }
 
 /* The loss is convex in the scale: its slope is followed to zero, on a logarithmic axis. Rounded,
  * so that no last bit of exp and log tells one machine from another. */
-static double find_temperature(const PfCalibrationTask *own, const PfTask *task)
+static double find_temperature(Telling *telling)
 {
     double low = log(LEAST_SCALE), high = log(MOST_SCALE);
     for (int step = 0; step < HALVINGS; step++) {
         double middle = 0.5 * (low + high);
-        if (tell(own, task, exp(middle)).slope > 0)
+        if (tell(telling, exp(middle)).slope > 0)
             high = middle;
         else
             low = middle;
@@ -205,19 +244,32 @@ static double find_temperature(const PfCalibrationTask *own, const PfTask *task)
     return round(ROUNDING / exp(0.5 * (low + high))) / ROUNDING;
 }
 
-void pf_calibration_fit(PfCalibration *calibration, const PfTask *tasks)
+static int fit_task(PfCalibrationTask *own, const PfTask *task, PfThreadPool *pool, PfError *err)
 {
-    for (int t = 0; t < calibration->task_count; t++) {
-        PfCalibrationTask *own = &calibration->tasks[t];
-        if (!own->rows) continue;
-        own->is_open = !(tell(own, &tasks[t], MOST_SCALE).slope > 0);
-        own->temperature = own->is_open ? 1 : find_temperature(own, &tasks[t]);
-        Told before = tell(own, &tasks[t], 1), after = tell(own, &tasks[t], 1 / own->temperature);
-        own->loss_before = before.loss;
-        own->loss_after = after.loss;
-        own->error_before = before.error;
-        own->error_after = after.error;
-    }
+    Telling telling = {.own = own,
+                       .task = task,
+                       .pool = pool,
+                       .block_count = (own->rows + BLOCK_ROWS - 1) / BLOCK_ROWS};
+    telling.blocks = pf_calloc((size_t)telling.block_count, sizeof *telling.blocks, err);
+    if (!telling.blocks) return -1;
+    own->is_open = !(tell(&telling, MOST_SCALE).slope > 0);
+    own->temperature = own->is_open ? 1 : find_temperature(&telling);
+    Told before = tell(&telling, 1), after = tell(&telling, 1 / own->temperature);
+    own->loss_before = before.loss;
+    own->loss_after = after.loss;
+    own->error_before = before.error;
+    own->error_after = after.error;
+    free(telling.blocks);
+    return 0;
+}
+
+int pf_calibration_fit(PfCalibration *calibration, const PfTask *tasks, PfThreadPool *pool,
+                       PfError *err)
+{
+    for (int t = 0; t < calibration->task_count; t++)
+        if (calibration->tasks[t].rows && fit_task(&calibration->tasks[t], &tasks[t], pool, err))
+            return -1;
+    return 0;
 }
 
 void pf_calibration_apply(const PfCalibration *calibration, const PfTask *tasks,

@@ -40,8 +40,9 @@ void pf_calibration_free(PfCalibration **calibration);
 int pf_calibration_add(PfCalibration *calibration, PfHeadNetwork *network,
                        const PfTrainingData *data, const int32_t *rows, int64_t count,
                        PfThreadPool *pool, PfError *err);
-/* Finds the temperatures. */
-void pf_calibration_fit(PfCalibration *calibration, const PfTask *tasks);
+/* Finds the temperatures: the same ones for any number of threads. pool: NULL for one. */
+int pf_calibration_fit(PfCalibration *calibration, const PfTask *tasks, PfThreadPool *pool,
+                       PfError *err);
 /* Divides the last layer of a head by them. */
 void pf_calibration_apply(const PfCalibration *calibration, const PfTask *tasks,
                           PfHeadNetwork *network);

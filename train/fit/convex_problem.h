@@ -12,6 +12,9 @@
 #include "train/fit/lbfgs.h"
 #include "train/kernels/gemm.h"
 
+/* The weight decay where nothing is said of it: scikit-learn's C = 1 of some thousand rows. */
+#define PF_LBFGS_DECAY 1e-3
+
 /* Rows that it asks a loader for at a time, at most. */
 #define PF_CONVEX_BATCH_ROWS (16 * PF_GEMM_SUM_ROWS)
 

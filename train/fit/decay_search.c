@@ -196,7 +196,8 @@ static double path_work(const Search *search)
 }
 
 /* Row i is held out by the fold where part[i] is one of the fold's parts: of several folds one
- * each, of one fold the first PF_DECAY_FOLDS of five times as many, whose losses are told apart. */
+ * each, of one fold the first, at most PF_DECAY_FOLDS, of five times as many, whose losses are told
+ * apart. */
 static int fill_fold(Search *search, Fold *fold, const uint8_t *part, int first, PfError *err)
 {
     const PfTrainingData *data = &search->space.data;
@@ -253,23 +254,34 @@ static void close_fold(Fold *fold)
     *fold = (Fold){0};
 }
 
-/* *parts: how many are told apart; 0: too few rows. */
-static int deal_out(Search *search, bool is_folded, uint8_t **part, int *parts, PfError *err)
+/* Into so many parts; *is_full: none of them is empty. */
+static int deal_into(const Search *search, int parts, uint8_t *part, bool *is_full, PfError *err)
 {
     const PfTrainingData *data = search->data;
-    int wanted = is_folded ? PF_DECAY_FOLDS : PF_DECAY_FOLDS * PF_DECAY_FOLDS;
     int64_t counts[PF_DECAY_FOLDS * PF_DECAY_FOLDS] = {0};
-    *parts = 0;
+    if (pf_row_choice_fold(search->config->by, data->train_rows, search->config->alike,
+                           data->train_count, parts, 0, part, err))
+        return -1;
+    for (int64_t i = 0; i < data->train_count; i++) counts[part[i]]++;
+    *is_full = true;
+    for (int p = 0; p < parts; p++) *is_full &= counts[p] > 0;
+    return 0;
+}
+
+/* *held: parts that a fold holds out, one in five of all; 0: too few rows, or too few that are not
+ * alike. */
+static int deal_out(Search *search, bool is_folded, uint8_t **part, int *held, PfError *err)
+{
+    const PfTrainingData *data = search->data;
+    bool is_full = false;
+    *held = 0;
     *part = pf_calloc((size_t)data->train_count, 1, err);
     if (!*part) return -1;
     if (data->train_count < PF_DECAY_LEAST_ROWS) return 0;
-    if (pf_row_choice_fold(search->config->by, data->train_rows, search->config->alike,
-                           data->train_count, wanted, 0, *part, err))
-        return -1;
-    for (int64_t i = 0; i < data->train_count; i++) counts[(*part)[i]]++;
-    for (int p = 0; p < wanted; p++)
-        if (!counts[p]) return 0;
-    *parts = wanted;
+    for (int most = is_folded ? 1 : PF_DECAY_FOLDS; most && !is_full; most--) {
+        if (deal_into(search, PF_DECAY_FOLDS * most, *part, &is_full, err)) return -1;
+        if (is_full) *held = most;
+    }
     return 0;
 }
 
@@ -362,7 +374,7 @@ static void note_step(Search *search, int t, int step)
     }
     PfTaskSum all = {.right = right, .entries = entries};
     double spread = task->scale ? entries : 0; /* in units of the spread of all rows */
-    path->count = step + 1;
+    path->count = weight > 0 ? step + 1 : 0;
     path->steps[step] =
         (PfDecayStep){.decay = search->decays[t],
                       .loss = weight > 0 ? loss / weight : NAN,
@@ -372,6 +384,7 @@ static void note_step(Search *search, int t, int step)
 
 static void choose(PfDecayPath *path)
 {
+    if (!path->count) return;
     double lowest = path->steps[0].loss, enough = WORTH * path->steps[0].loss;
     for (int s = 1; s < path->count; s++) lowest = fmin(lowest, path->steps[s].loss);
     path->chosen = 0;
@@ -388,13 +401,15 @@ static void choose(PfDecayPath *path)
 /* No task is likely to become better below: the decays that were tried last are no gain. */
 static bool is_over(const Search *search)
 {
+    bool is_over = true;
     for (int t = 0; t < search->data->task_count; t++) {
         PfDecayPath *path = &search->out->paths[t];
         choose(path);
-        if (search->data->tasks[t].weight > 0 && path->count - 1 - path->chosen < RISING_STEPS)
-            return false;
+        if (path->count && search->data->tasks[t].weight > 0 &&
+            path->count - 1 - path->chosen < RISING_STEPS)
+            is_over = false;
     }
-    return true;
+    return is_over;
 }
 
 static int take_step(Search *search, int step, PfError *err)
@@ -443,7 +458,7 @@ static int walk(Search *search, PfError *err)
     }
     for (int t = 0; t < search->data->task_count; t++) {
         const PfDecayPath *path = &search->out->paths[t];
-        search->out->decays[t] = path->steps[path->chosen].decay;
+        search->out->decays[t] = path->count ? path->steps[path->chosen].decay : PF_LBFGS_DECAY;
     }
     return 0;
 }
@@ -498,13 +513,13 @@ static int new_search(Search *search, PfError *err)
     return 0;
 }
 
-static int open_folds(Search *search, const uint8_t *part, bool is_folded, PfError *err)
+static int open_folds(Search *search, const uint8_t *part, bool is_folded, int held, PfError *err)
 {
     int count = is_folded ? PF_DECAY_FOLDS : 1;
     PfDecaySearch *out = search->out;
     for (int f = 0; f < count; f++) {
         Fold *fold = &search->folds[search->fold_count++];
-        fold->parts = is_folded ? 1 : PF_DECAY_FOLDS;
+        fold->parts = held;
         if (fill_fold(search, fold, part, f, err) || open_fold(search, fold, !is_folded, err))
             return -1;
     }
@@ -519,16 +534,16 @@ static int open_folds(Search *search, const uint8_t *part, bool is_folded, PfErr
 static int search_all(Search *search, PfHeadNetwork **start, bool *is_possible, PfError *err)
 {
     uint8_t *part = NULL;
-    int parts = 0;
+    int held = 0;
     if (new_search(search, err) || open_space(search, err)) return -1;
     int64_t size = (search->space.data.features + 1) *
                    pf_task_outputs(search->data->tasks, search->data->task_count);
     bool is_folded = search->space.axes && path_work(search) <= MOST_FOLDED_WORK &&
                      size <= MOST_PARALLEL_PARAMETERS;
-    int failed = deal_out(search, is_folded, &part, &parts, err);
-    *is_possible = !failed && parts;
+    int failed = deal_out(search, is_folded, &part, &held, err);
+    *is_possible = !failed && held;
     if (*is_possible)
-        failed = open_folds(search, part, is_folded, err) || walk(search, err) ||
+        failed = open_folds(search, part, is_folded, held, err) || walk(search, err) ||
                  start_head(search, start, err);
     free(part);
     return failed ? -1 : 0;

@@ -37,14 +37,15 @@ typedef struct PfDecaySearchConfig {
 /* One decay, and the loss that heads with it have on rows that they were not fitted to. */
 typedef struct PfDecayStep {
     double decay, loss;
-    double standard_error; /* of the loss, over the folds */
+    double standard_error; /* of the loss, over the folds; NaN of a single part */
     double score;          /* share of right ones, or R2: of the held-out rows together */
 } PfDecayStep;
 
 /* Of one task. */
 typedef struct PfDecayPath {
     PfDecayStep steps[PF_DECAY_STEPS]; /* (count) from the strongest decay on */
-    int count, chosen;
+    int count, chosen;                 /* count 0: no held-out row has a value of the task, and
+                                          lbfgs's default stands */
     int strongest, weakest; /* steps whose loss is within one standard error of the chosen one's */
 } PfDecayPath;
 
@@ -58,8 +59,9 @@ typedef struct PfDecaySearch {
     double seconds;
 } PfDecaySearch;
 
-/* *out: NULL where there are too few rows; then the default stands. *start: a head that is nearly
- * the optimum for the decays that were chosen, of all train rows; NULL where *out is. */
+/* *out: NULL where there are too few rows, or too few that are not alike; then the default stands.
+ * *start: a head that is nearly the optimum for the decays that were chosen, of all train rows;
+ * NULL where *out is. */
 int pf_decay_search_run(const PfTrainingData *data, const PfDecaySearchConfig *config,
                         PfDecaySearch **out, PfHeadNetwork **start, PfError *err);
 void pf_decay_search_free(PfDecaySearch **search);

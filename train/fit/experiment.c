@@ -2,6 +2,9 @@
 
 #include <string.h>
 
+#include "train/fit/convex_head.h"
+#include "train/fit/convex_problem.h"
+
 const char *const pf_sampling_names[] = {
     [PF_SAMPLING_SHUFFLE] = "shuffle", [PF_SAMPLING_BALANCED] = "balanced"};
 
@@ -39,7 +42,8 @@ static int check_lbfgs(const PfExperiment *experiment, PfError *err)
                         : experiment->batch != PF_DEFAULT_BATCH          ? "batch"
                         : experiment->sampling == PF_SAMPLING_BALANCED   ? "sampling"
                                                                          : NULL;
-    if (experiment->optimizer != PF_LBFGS || !wrong) return 0;
+    if (experiment->optimizer != PF_LBFGS) return 0;
+    if (!wrong) return pf_convex_head_check(NULL, 0, &experiment->spec, err);
     return pf_fail(err, PF_EXIT_USAGE,
                    "--%s has no meaning with --optimizer lbfgs, which finds the optimum of all "
                    "rows at once",
@@ -73,14 +77,13 @@ static double default_decay(const PfExperiment *experiment)
 {
     switch (experiment->optimizer) {
     case PF_ADAMW: return experiment->finetunes ? 0.01 : 0.1;
-    case PF_LBFGS: return 1e-3;
+    case PF_LBFGS: return PF_LBFGS_DECAY;
     default: return 0;
     }
 }
 
 /* The defaults are torch's own for adam and sgd, a tenth of their rates where a trained network is
- * to change but little, for adamw a decay that suits small sets, and for lbfgs scikit-learn's C = 1
- * of some thousand rows. */
+ * to change but little, and for adamw a decay that suits small sets. */
 int pf_experiment_finish(PfExperiment *experiment, PfError *err)
 {
     PfHeadSetting *setting = &experiment->setting;

@@ -440,18 +440,25 @@ static int register_state(Trainer *trainer, PfError *err)
                : 0;
 }
 
+/* A head that has learned for an epoch, or has ended, has a best one, unless it diverged before. */
+static bool is_possible(const Trainer *trainer, int head)
+{
+    const PfHeadHistory *history = &trainer->result->histories[head];
+    const int waiting = trainer->waiting[head];
+    return history->epoch_count >= 0 && history->epoch_count <= trainer->epochs_done &&
+           history->best_epoch >= 0 && history->best_epoch <= history->epoch_count &&
+           (history->best_epoch || history->diverged || (!trainer->epochs_done && waiting >= 0)) &&
+           waiting >= -1;
+}
+
 /* What a checkpoint says is an index before long. */
 static int check_state(const Trainer *trainer, PfError *err)
 {
     const PfHeadBatchConfig *config = trainer->config;
     bool fits = trainer->epochs_done >= 0 && trainer->epochs_done <= config->epochs &&
-                trainer->steps_done >= 0;
-    for (int h = 0; h < config->head_count && fits; h++) {
-        const PfHeadHistory *history = &trainer->result->histories[h];
-        fits = history->epoch_count >= 0 && history->epoch_count <= trainer->epochs_done &&
-               history->best_epoch >= 0 && history->best_epoch <= history->epoch_count &&
-               trainer->waiting[h] >= -1;
-    }
+                trainer->steps_done >= 0 &&
+                trainer->steps_done <= trainer->steps_per_epoch * trainer->epochs_done;
+    for (int h = 0; h < config->head_count && fits; h++) fits = is_possible(trainer, h);
     if (fits) return 0;
     return pf_fail(
         err, PF_EXIT_FAILED,

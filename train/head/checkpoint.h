@@ -8,7 +8,7 @@
 #include "common/ranks/rank_group.h"
 #include "permafrost/error.h"
 
-#define PF_CHECKPOINT_BEFORE 2
+#define PF_CHECKPOINT_BEFORE 3
 
 typedef struct PfCheckpoint PfCheckpoint;
 

@@ -158,18 +158,18 @@ static cJSON *target_json(const PfTask *task)
 }
 
 static void name_target(char name[NAME_SIZE], const PfHeadNetwork *network, const PfTask *task,
-                        int task_count, const char *module, int place)
+                        int task_count, PfHeadNames names, int place)
 {
-    if (task_count > 1)
-        pf_format(name, NAME_SIZE, "heads.%s", task->name); /* readers refuse control characters */
+    if (task_count > 1) /* readers refuse control characters */
+        pf_format(name, NAME_SIZE, "%s.%s", names.last, task->name);
     else if (network->layer_count > 1)
-        snprintf(name, NAME_SIZE, "%s.%d", module, place);
+        snprintf(name, NAME_SIZE, "%s.%d", names.module, place);
     else
-        snprintf(name, NAME_SIZE, "%s", module);
+        snprintf(name, NAME_SIZE, "%s", names.module);
 }
 
 static int add_targets(PfHeadTensors *tensors, const PfHeadNetwork *network, const PfTask *tasks,
-                       int task_count, const char *module, int place, const float *mean,
+                       int task_count, PfHeadNames names, int place, const float *mean,
                        const float *scale, PfError *err)
 {
     const PfHeadLayer *layer = &network->layers[network->layer_count - 1];
@@ -179,7 +179,7 @@ static int add_targets(PfHeadTensors *tensors, const PfHeadNetwork *network, con
         Linear linear;
         cJSON *json = target_json(&tasks[t]);
         cJSON_AddItemToArray(tensors->targets, json);
-        name_target(name, network, &tasks[t], task_count, module, place);
+        name_target(name, network, &tasks[t], task_count, names, place);
         if (add_linear(tensors, name, layer, first, tasks[t].outputs, json, &linear, err))
             return -1;
         if (mean && network->layer_count == 1) fold_features(&linear, mean, scale);
@@ -189,18 +189,18 @@ static int add_targets(PfHeadTensors *tensors, const PfHeadNetwork *network, con
 }
 
 int pf_head_tensors_new(const PfHeadNetwork *network, const PfTask *tasks, int task_count,
-                        const char *module, const float *mean, const float *scale,
+                        PfHeadNames names, const float *mean, const float *scale,
                         PfHeadTensors *out, PfError *err)
 {
     int place = 0, failed = 0;
     *out = (PfHeadTensors){.layers = cJSON_CreateArray(), .targets = cJSON_CreateArray()};
     for (int l = 0; l < network->layer_count - 1 && !failed; l++) {
         Linear linear;
-        failed = add_hidden(out, network, l, module, &place, &linear, err);
+        failed = add_hidden(out, network, l, names.module, &place, &linear, err);
         if (!failed && !l && mean) fold_features(&linear, mean, scale);
     }
     if (!failed)
-        failed = add_targets(out, network, tasks, task_count, module, place, mean, scale, err);
+        failed = add_targets(out, network, tasks, task_count, names, place, mean, scale, err);
     if (failed) pf_head_tensors_free(out);
     return failed ? -1 : 0;
 }

@@ -18,10 +18,16 @@ typedef struct PfHeadTensors {
     cJSON *targets; /* array: of targets; owned */
 } PfHeadTensors;
 
-/* network: one head. module: name of the network's part that it replaces. mean, scale:
- * (features) what x' = (x - mean) * scale was trained on, or NULL. */
+/* What the names of a head's tensors begin with. */
+typedef struct PfHeadNames {
+    const char *module; /* the network's part that it replaces */
+    const char *last;   /* the last layers of several targets, each beside the others */
+} PfHeadNames;
+
+/* network: one head. mean, scale: (features) what x' = (x - mean) * scale was trained on, or
+ * NULL. */
 int pf_head_tensors_new(const PfHeadNetwork *network, const PfTask *tasks, int task_count,
-                        const char *module, const float *mean, const float *scale,
+                        PfHeadNames names, const float *mean, const float *scale,
                         PfHeadTensors *out, PfError *err);
 void pf_head_tensors_free(PfHeadTensors *tensors);
 

@@ -1,5 +1,6 @@
 #include "train/report/head_model.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -172,6 +173,39 @@ static cJSON *metadata_json(const PfTrainRun *run, const cJSON *identity,
     return NULL;
 }
 
+/* Whether a tensor of the network that learned has the name of one of the head's. */
+static bool has_name_of_network(const PfTrainRun *run, const PfHeadTensors *head)
+{
+    size_t count = 0;
+    const PfFinetune *finetune = run->sweep->finetune;
+    const PfSuffixTensor *tensors = finetune ? pf_finetune_tensors(finetune, &count) : NULL;
+    for (size_t i = 0; i < count; i++)
+        for (size_t j = 0; j < head->count; j++)
+            if (!strcmp(tensors[i].name, head->items[j].name)) return true;
+    return false;
+}
+
+/* Under the names of the part of the network that the head takes the place of, unless the file
+ * holds that part, too, as where the head follows it. Readers find the names in the metadata. */
+static int make_head(const PfTrainRun *run, const char *module, PfHeadTensors *out, PfError *err)
+{
+    const PfSweep *sweep = run->sweep;
+    bool standardized = sweep->experiment.normalize == PF_NORMALIZE_STANDARDIZE;
+    PfHeadNames names = {.module = module, .last = "heads"};
+    char own[48], own_last[64];
+    for (int number = 1;; number++) {
+        if (pf_head_tensors_new(sweep->result.network, sweep->table->tasks,
+                                sweep->table->task_count, names, standardized ? sweep->mean : NULL,
+                                sweep->scale, out, err))
+            return -1;
+        if (!has_name_of_network(run, out)) return 0;
+        pf_head_tensors_free(out);
+        snprintf(own, sizeof own, number > 1 ? "permafrost_head%d" : "permafrost_head", number);
+        snprintf(own_last, sizeof own_last, "%s.targets", own);
+        names = (PfHeadNames){.module = own, .last = own_last};
+    }
+}
+
 /* The head's tensors, then the suffix's. *all: to be freed, what it lists is lent. */
 static int list_tensors(const PfTrainRun *run, const PfHeadTensors *head, PfNamedTensor **all,
                         size_t *count, PfError *err)
@@ -193,8 +227,6 @@ static int list_tensors(const PfTrainRun *run, const PfHeadTensors *head, PfName
 
 int pf_head_model_write(const char *path, const PfTrainRun *run, bool *knows_backbone, PfError *err)
 {
-    const PfSweep *sweep = run->sweep;
-    bool standardized = sweep->experiment.normalize == PF_NORMALIZE_STANDARDIZE;
     cJSON *identity = pf_json_read(pf_cache_identity(run->cache));
     const cJSON *backbone = cJSON_GetObjectItemCaseSensitive(identity, "backbone");
     PfHeadTensors tensors;
@@ -202,10 +234,7 @@ int pf_head_model_write(const char *path, const PfTrainRun *run, bool *knows_bac
     size_t count = 0;
     PfShape shape;
     const char *tap = pf_train_run_head_tap(run, &shape);
-    int failed =
-        pf_head_tensors_new(sweep->result.network, sweep->table->tasks, sweep->table->task_count,
-                            module_name(backbone, tap, shape.rank),
-                            standardized ? sweep->mean : NULL, sweep->scale, &tensors, err);
+    int failed = make_head(run, module_name(backbone, tap, shape.rank), &tensors, err);
     if (!failed) {
         cJSON *metadata = metadata_json(run, identity, &tensors, err);
         failed = !metadata || list_tensors(run, &tensors, &all, &count, err) ||

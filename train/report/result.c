@@ -279,12 +279,13 @@ static void add_sweep(cJSON *json, const PfTrainRun *run)
 
 /* ---- the search ---- */
 
-static cJSON *path_json(const PfDecayPath *path)
+/* A path without steps chose nothing. */
+static cJSON *path_json(const PfDecayPath *path, double decay)
 {
     cJSON *json = cJSON_CreateObject();
-    cJSON_AddNumberToObject(json, "weight_decay", path->steps[path->chosen].decay);
-    cJSON_AddNumberToObject(json, "lowest", path->steps[path->weakest].decay);
-    cJSON_AddNumberToObject(json, "highest", path->steps[path->strongest].decay);
+    cJSON_AddNumberToObject(json, "weight_decay", decay);
+    if (path->count) cJSON_AddNumberToObject(json, "lowest", path->steps[path->weakest].decay);
+    if (path->count) cJSON_AddNumberToObject(json, "highest", path->steps[path->strongest].decay);
     cJSON *steps = cJSON_AddArrayToObject(json, "steps");
     for (int s = 0; s < path->count; s++) {
         cJSON *step = cJSON_CreateObject();
@@ -311,7 +312,7 @@ static void add_search(cJSON *json, const PfTrainRun *run)
     cJSON *targets = cJSON_AddObjectToObject(searched, "targets");
     for (int t = 0; t < search->task_count; t++)
         cJSON_AddItemToObject(targets, run->sweep->table->tasks[t].name,
-                              path_json(&search->paths[t]));
+                              path_json(&search->paths[t], search->decays[t]));
 }
 
 static void add_stream_seconds(cJSON *json, const PfStreamSeconds *seconds)

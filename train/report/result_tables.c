@@ -55,7 +55,7 @@ static void print_below(const char *words)
 static void print_ranked(const PfTrainRun *run, int place)
 {
     const PfRanked *ranked = &run->sweep->ranking[place];
-    char setting[560], numbers[64], deviation[24] = "", test[48] = "";
+    char setting[560], numbers[64], deviation[24] = "", test[48] = "", some[40] = "";
     if (run->options->evaluate_all && !isnan(ranked->test_deviation))
         snprintf(test, sizeof test, "  test %.4f +- %.4f", ranked->test_mean,
                  ranked->test_deviation);
@@ -64,12 +64,15 @@ static void print_ranked(const PfTrainRun *run, int place)
     if (!isnan(ranked->deviation))
         snprintf(deviation, sizeof deviation, " +- %.4f", ranked->deviation);
     setting_text(run, ranked, setting, sizeof setting);
+    if (ranked->diverged && ranked->diverged < ranked->trials)
+        snprintf(some, sizeof some, "  (%d of %d diverged)", ranked->diverged, ranked->trials);
+    strncat(setting, some, sizeof setting - strlen(setting) - 1);
     strncat(setting, test, sizeof setting - strlen(setting) - 1);
     snprintf(numbers, sizeof numbers, "%7.4f%-10s  %8.4f", ranked->mean, deviation,
              ranked->mean_loss);
     bool fits = RANK_COLUMNS + strlen(setting) <= (size_t)pf_log_show_columns();
-    pf_show(fits ? "%5d  %-27s  %s" : "%5d  %s", place + 1, ranked->diverged ? "diverged" : numbers,
-            setting);
+    pf_show(fits ? "%5d  %-27s  %s" : "%5d  %s", place + 1,
+            ranked->diverged == ranked->trials ? "diverged" : numbers, setting);
     if (!fits) print_below(setting);
 }
 

@@ -14,6 +14,7 @@
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/base/printable.h"
+#include "common/cache/image_file.h"
 #include "common/cache/split.h"
 #include "common/file/atomic_file.h"
 #include "extract/image/formats/thumbnail.h"
@@ -258,9 +259,21 @@ static float first_number(const PfTask *task, int64_t row)
     return numbers[0];
 }
 
-static void put_row_metadata(FILE *stream, const PfFeatureTable *table, int64_t row)
+/* What the projector's files are written of. */
+typedef struct Projector {
+    const char *folder;
+    PfCache *cache;
+    const char *const *paths; /* (rows) NULL: the cache has none */
+    const PfTrainRun *run;
+} Projector;
+
+static void put_row_metadata(FILE *stream, const Projector *projector, int64_t row)
 {
-    pf_print(stream, "%s\t%s", table->paths ? table->paths[row] : "",
+    const PfFeatureTable *table = projector->run->sweep->table;
+    char name[PF_ROW_NAME_SIZE];
+    pf_print(stream, "%s\t%s",
+             projector->paths ? projector->paths[row]
+                              : pf_image_file_row_name(projector->cache, row, name),
              pf_split_names[table->splits[row]]);
     for (int t = 0; t < table->task_count; t++) {
         const PfTask *task = &table->tasks[t];
@@ -274,17 +287,18 @@ static void put_row_metadata(FILE *stream, const PfFeatureTable *table, int64_t 
 }
 
 /* One after the other, so that no more than one waits to be given its name. */
-static int write_text(const char *folder, const char *name, PfCache *cache, const PfTrainRun *run,
-                      int kind, PfError *err)
+static int write_text(const Projector *projector, const char *name, int kind, PfError *err)
 {
-    const PfFeatureTable *table = run->sweep->table;
+    const PfSweep *sweep = projector->run->sweep;
+    const PfFeatureTable *table = sweep->table;
+    PfCache *cache = projector->cache;
     int64_t sample = pf_min(table->rows, PF_TENSORBOARD_ROWS);
-    const int tap = run->sweep->taps[run->sweep->tap];
+    const int tap = sweep->taps[sweep->tap];
     const PfCacheTap *info = pf_cache_tap(cache, tap);
     int64_t all = pf_shape_count(&info->shape), features = all / table->views;
     PfAtomicFile *file;
     float *row = pf_calloc((size_t)all, sizeof *row, err);
-    if (!row || open_text(folder, name, &file, err)) {
+    if (!row || open_text(projector->folder, name, &file, err)) {
         free(row);
         return -1;
     }
@@ -302,7 +316,7 @@ static int write_text(const char *folder, const char *name, PfCache *cache, cons
     for (int64_t i = 0; i < sample && !failed && kind < 2; i++) {
         int64_t from = i * table->rows / sample;
         if (kind == 1) {
-            put_row_metadata(stream, table, from);
+            put_row_metadata(stream, projector, from);
             continue;
         }
         failed = pf_cache_read_f32(cache, tap, from, 1, row, 1, err);
@@ -323,8 +337,11 @@ static int write_projector(const char *folder, const PfTrainRun *run, PfError *e
         PfCache *cache;
     } cache = {run->cache};
     static const char *const names[] = {"features.tsv", "metadata.tsv", "projector_config.pbtxt"};
+    Projector projector = {.folder = folder, .cache = cache.cache, .run = run};
+    if (pf_cache_has_paths(run->cache) && pf_cache_paths(cache.cache, &projector.paths, err))
+        return -1;
     for (int kind = 0; kind < 3; kind++)
-        if (write_text(folder, names[kind], cache.cache, run, kind, err)) return -1;
+        if (write_text(&projector, names[kind], kind, err)) return -1;
     return 0;
 }
 

@@ -9,6 +9,7 @@
 #include "common/base/json.h"
 #include "common/base/memory.h"
 #include "common/file/output.h"
+#include "train/sweep/head_batch_run.h"
 
 /* Version 2 writes choices as words. Version 1 wrote the place of the word in its list; the lists
  * are here as they were then and never change. What has been added since was never in a
@@ -184,13 +185,42 @@ static char *run_text(const PfCache *cache, const PfTrainOptions *options,
     return pf_json_finish(json, "checkpoint", err);
 }
 
-static int find_val_keys(PfCache *cache, const PfTrainOptions *options, PfValKeys *keys,
-                         PfError *err)
+/* What follows from the rows: by which keys some are held out, and where nothing is said of epochs,
+ * how many there are. */
+static int look_at_rows(PfCache *cache, const PfTrainOptions *options, PfValKeys *keys,
+                        PfExperiment *experiment, PfError *err)
 {
     PfFeatureTable *table;
     if (pf_feature_table_load_rows(cache, &options->table, &table, err)) return -1;
     *keys = table->val_keys;
+    experiment->epochs = pf_experiment_epochs(experiment, pf_train_row_count(table, experiment));
     pf_feature_table_free(&table);
+    return 0;
+}
+
+/* What older versions wrote of the run: nothing of the cache's file, of version 1 numbers in place
+ * of words, and the epochs that were asked for, 0 where that was none. */
+static int take_older(PfCheckpoint *checkpoint, PfCache *cache, const PfTrainOptions *options,
+                      const PfFinetuneNetwork *network, const PfExperiment *experiment,
+                      PfValKeys keys, PfError *err)
+{
+    const struct {
+        bool is_wanted; /* else none was written, or it says the same as another */
+        int version;
+        bool with_file;
+    } older[] = {
+        {network, 1, false},
+        {network && !pf_cache_seal(cache), VERSION, false},
+        {!experiment->epochs, VERSION, true},
+    };
+    for (size_t i = 0; i < sizeof older / sizeof *older; i++) {
+        if (!older[i].is_wanted) continue;
+        char *before = run_text(cache, options, network, experiment, keys, older[i].version,
+                                older[i].with_file, err);
+        int failed = !before || pf_checkpoint_take_also(checkpoint, before, err);
+        free(before);
+        if (failed) return -1;
+    }
     return 0;
 }
 
@@ -199,17 +229,14 @@ int pf_checkpoint_run_open(PfCache *cache, const PfTrainOptions *options,
                            PfCheckpoint **out, PfError *err)
 {
     PfValKeys keys;
-    if (find_val_keys(cache, options, &keys, err)) return -1;
-    char *run = run_text(cache, options, network, experiment, keys, VERSION, true, err);
+    PfExperiment counted = *experiment;
+    if (look_at_rows(cache, options, &keys, &counted, err)) return -1;
+    char *run = run_text(cache, options, network, &counted, keys, VERSION, true, err);
     char *path = run ? pf_checkpoint_run_path(options, err) : NULL;
     int failed = !path || pf_checkpoint_new(path, run, out, err);
-    bool has_seal = pf_cache_seal(cache) != NULL;
-    for (int version = 1; version <= VERSION && !failed && network; version++) {
-        if (version == VERSION && has_seal) continue; /* says the same */
-        char *before = run_text(cache, options, network, experiment, keys, version, false, err);
-        failed = !before || pf_checkpoint_take_also(*out, before, err);
-        free(before);
-        if (failed) pf_checkpoint_free(out);
+    if (!failed && take_older(*out, cache, options, network, experiment, keys, err)) {
+        pf_checkpoint_free(out);
+        failed = -1;
     }
     /* A cosine over more epochs would have begun otherwise. */
     if (!failed && experiment->setting.schedule.kind != PF_SCHEDULE_COSINE)

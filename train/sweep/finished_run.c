@@ -15,6 +15,7 @@
 #include "common/file/output.h"
 #include "common/model/model_file.h"
 #include "train/head/run_difference.h"
+#include "train/sweep/checkpoint_run.h"
 
 #define MOST_JSON ((int64_t)256 << 20)
 
@@ -130,6 +131,15 @@ static const char *score_text(const cJSON *metadata, char *text, size_t size)
     return text;
 }
 
+/* Then it is looked at what that is of: the training may go on. */
+static bool has_checkpoint(const PfTrainOptions *options)
+{
+    char *path = pf_checkpoint_run_path(options, NULL);
+    bool has = path && is_file(path);
+    free(path);
+    return has;
+}
+
 /* Of the same cache: what is asked for otherwise. */
 static void print_difference(const PfTrainOptions *options, const cJSON *run, const cJSON *record)
 {
@@ -138,7 +148,9 @@ static void print_difference(const PfTrainOptions *options, const cJSON *run, co
     if (!before || strcmp(before, pf_json_member_text(record, "cache"))) return;
     pf_run_difference_text(cJSON_GetObjectItemCaseSensitive(run, "options"),
                            cJSON_GetObjectItemCaseSensitive(record, "options"), false, text);
-    if (*text) pf_say("%s is of another run, and is made anew: %s", options->output, text);
+    if (!*text) return;
+    pf_say("%s is of another run%s: %s", options->output,
+           has_checkpoint(options) ? "" : ", and is made anew", text);
 }
 
 static int check_assertions(const PfTrainOptions *options, const cJSON *result, PfError *err)

@@ -264,8 +264,7 @@ int pf_head_batch_run(const PfHeadBatchRun *run, const PfExperiment *first,
     else if (!failed && pf_search_plan(first, run->table, NULL) == PF_SEARCH_DECAY)
         failed = train_searched(run, first, &batch.data, &config, out, err);
     else if (!failed && first->optimizer == PF_LBFGS)
-        failed = pf_convex_head_check(batch.tasks, batch.data.task_count, &first->spec, err) ||
-                 pf_convex_head_train(&batch.data, &config, run->observer, out, err);
+        failed = pf_convex_head_train(&batch.data, &config, run->observer, out, err);
     else if (!failed)
         failed = pf_head_trainer_run(&batch.data, &config, run->observer, out, err);
     if (!failed && run->test_scores && score_test_rows(run, &batch.data, out, err)) {

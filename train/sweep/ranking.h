@@ -22,15 +22,16 @@ typedef struct PfRanked {
     int setting, tap;
     bool of_train;          /* the next three are of the train part: no trial has val rows */
     double mean, deviation; /* of the score; deviation NaN of a single trial */
-    double mean_loss;
+    double mean_loss;       /* of those that have one */
     double test_mean, test_deviation; /* of the test score; NaN as in PfTrial */
     int trials, diverged;             /* how many, and how many of them diverged */
     int64_t best_seed;                /* whose score is the highest */
 } PfRanked;
 
 /* Sorts `count` trials by tap, setting, fold and seed, and fills ranking, which has room for every
- * pair of tap and setting: highest mean validation score first, of equal ones the lowest loss; what
- * diverged last. Without val rows by the train part. Returns how many there are. */
+ * pair of tap and setting: highest mean validation score first, of equal ones the lowest loss.
+ * Heads that diverged are left out of means; a setting with some comes behind those with none, one
+ * with nothing else last. Without val rows by the train part. Returns how many there are. */
 int pf_ranking_make(PfTrial *trials, int count, PfRanked *ranking);
 
 #endif

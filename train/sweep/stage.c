@@ -1,5 +1,6 @@
 #include "train/sweep/stage.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,7 @@
 #include "train/features/row_choice.h"
 #include "train/features/stream_normalize.h"
 #include "train/features/target_kind.h"
+#include "train/fit/convex_head.h"
 #include "train/fit/convex_problem.h"
 
 #define CALIBRATION_FOLDS 5
@@ -83,21 +85,61 @@ static int check_smoothing(const PfStageSource *source, const PfFeatureTable *ta
     return 0;
 }
 
+/* Not every loss has an optimum that lbfgs can find. */
+static int check_optimum(const PfStageSource *source, const PfFeatureTable *table, PfError *err)
+{
+    for (int s = 0; s < source->setting_count; s++) {
+        const PfExperiment *experiment = &source->settings[s].experiment;
+        if (experiment->optimizer == PF_LBFGS &&
+            pf_convex_head_check(table->tasks, table->task_count, &experiment->spec, err))
+            return -1;
+    }
+    return 0;
+}
+
+/* What the experiment says of classes, or NULL. */
+static const char *setting_of_classes(const PfExperiment *experiment)
+{
+    return experiment->setting.label_smoothing > 0        ? "label-smoothing"
+           : experiment->balanced_loss                    ? "class-weights balanced"
+           : experiment->sampling == PF_SAMPLING_BALANCED ? "sampling balanced"
+           : experiment->per_class                        ? "per-class"
+                                                          : NULL;
+}
+
 /* What is of classes needs a target of them. */
 static int check_class_settings(const PfStageSource *source, const PfFeatureTable *table,
                                 PfError *err)
 {
-    bool is_smoothed = false, is_weighted = false;
-    for (int t = 0; t < table->task_count; t++)
-        if (pf_task_class_count(&table->tasks[t])) return 0;
+    if (pf_feature_table_class_task(table)) return 0;
     for (int s = 0; s < source->setting_count; s++) {
-        is_smoothed |= source->settings[s].experiment.setting.label_smoothing > 0;
-        is_weighted |= source->settings[s].experiment.balanced_loss;
+        const char *wrong = setting_of_classes(&source->settings[s].experiment);
+        if (!wrong) continue;
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--%s is of classes, and no target that is trained holds them", wrong);
     }
-    if (!is_smoothed && !is_weighted) return 0;
-    return pf_fail(err, PF_EXIT_USAGE,
-                   "--%s is of classes, and no target that is trained holds them",
-                   is_smoothed ? "label-smoothing" : "class-weights balanced");
+    return 0;
+}
+
+/* Rows are chosen by the classes of one target, and those without one are not chosen. */
+static void warn_of_unclassed(const PfStageSource *source, const PfFeatureTable *table)
+{
+    const PfTask *by = pf_feature_table_class_task(table);
+    const char *option = NULL;
+    const int64_t count = table->split_counts[PF_SPLIT_TRAIN];
+    int64_t without = 0;
+    for (int s = 0; s < source->setting_count && !option; s++) {
+        const PfExperiment *experiment = &source->settings[s].experiment;
+        option = experiment->per_class                          ? "--per-class"
+                 : experiment->sampling == PF_SAMPLING_BALANCED ? "--sampling balanced"
+                                                                : NULL;
+    }
+    for (int64_t i = 0; by && option && i < count; i++)
+        without += pf_task_class(by, table->split_rows[PF_SPLIT_TRAIN][i]) < 0;
+    if (without)
+        pf_warn("%s goes by the classes of '%s': %lld of %lld train rows have none, and are not "
+                "trained on",
+                option, by->name, (long long)without, (long long)count);
 }
 
 /* --per-class takes all rows of classes that have no more. */
@@ -136,16 +178,49 @@ static int fail_of_fold(int folds, int fold, PfError *err)
                    fold + 1, folds, own.message);
 }
 
+/* How many of the train and val rows can be dealt out: rows that are alike go together. */
+static int count_apart(const PfFeatureTable *table, int64_t *count, PfError *err)
+{
+    uint8_t *seen = pf_calloc((size_t)table->rows, 1, err);
+    if (!seen) return -1;
+    *count = 0;
+    for (int split = PF_SPLIT_TRAIN; split <= PF_SPLIT_VAL; split++)
+        for (int64_t i = 0; i < table->split_counts[split]; i++) {
+            const int32_t row = table->split_rows[split][i];
+            uint8_t *first = &seen[table->alike ? table->alike[row] : (uint32_t)row];
+            *count += !*first;
+            *first = 1;
+        }
+    free(seen);
+    return 0;
+}
+
+/* A fold without rows would validate nothing, and its head would learn from all. */
+static int check_folds(const PfTrainOptions *options, const PfFeatureTable *table, PfError *err)
+{
+    const int folds = pf_stage_fold_count(options);
+    const int64_t rows = table->split_counts[PF_SPLIT_TRAIN] + table->split_counts[PF_SPLIT_VAL];
+    char who[80] = "--calibrate without val rows";
+    int64_t apart;
+    if (options->folds) snprintf(who, sizeof who, "--folds %d", folds);
+    if (count_apart(table, &apart, err)) return -1;
+    if (apart >= folds) return 0;
+    if (rows < folds)
+        return pf_fail(err, PF_EXIT_FAILED,
+                       "%s needs %d rows to train and validate on, and there are %lld", who, folds,
+                       (long long)rows);
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "%s needs %d rows to train and validate on that are not alike, and there are "
+                   "%lld: equal images, and those of a group, are in one fold",
+                   who, folds, (long long)apart);
+}
+
 /* Train and val rows together, one fold of them to validate on; fold -1: none, all are trained on.
  */
 static int assign_fold(PfFeatureTable *table, const PfCache *cache, int folds, int fold,
                        PfError *err)
 {
     int64_t count = table->split_counts[PF_SPLIT_TRAIN] + table->split_counts[PF_SPLIT_VAL], n = 0;
-    if (count < folds)
-        return pf_fail(err, PF_EXIT_FAILED,
-                       "--folds %d needs %d rows to train and validate on, and there are %lld",
-                       folds, folds, (long long)count);
     const PfTask *by = pf_feature_table_class_task(table);
     int32_t *rows = pf_calloc((size_t)count, sizeof *rows, err);
     uint8_t *in_fold = pf_calloc((size_t)count, 1, err);
@@ -181,8 +256,11 @@ static int prepare_tasks(const PfStageSource *source, PfFeatureTable *table, boo
     int64_t count = table->split_counts[PF_SPLIT_TRAIN];
     for (int i = 0; i < options->task_count; i++)
         if (apply_task_setting(table, &options->tasks[i], warns, err)) return -1;
-    if (check_smoothing(source, table, err) || check_class_settings(source, table, err)) return -1;
+    if (check_smoothing(source, table, err) || check_class_settings(source, table, err) ||
+        check_optimum(source, table, err))
+        return -1;
     if (warns && warn_of_few_rows(source, table, err)) return -1;
+    if (warns) warn_of_unclassed(source, table);
     if (warns) warn_of_no_test(options, table);
     for (int t = 0; t < table->task_count; t++)
         if (pf_task_standardize(&table->tasks[t], rows, count, err) ||
@@ -197,9 +275,13 @@ static int fill(const PfStageSource *source, bool warns, PfStage *stage, PfError
     PfFeatureTableConfig config = options->table;
     config.batch_rows = pf_stage_batch_rows(source->settings, source->setting_count);
     config.stream_seconds = source->stream_seconds;
+    config.joins_val = options->folds > 0;
     if (pf_feature_table_load(source->cache, source->taps[stage->tap], &config, &stage->table, err))
         return -1;
     PfFeatureTable *table = stage->table;
+    const bool has_folds =
+        options->folds || (options->calibrate && !table->split_counts[PF_SPLIT_VAL]);
+    if ((has_folds || stage->fold >= 0) && check_folds(options, table, err)) return -1;
     if ((options->folds || stage->fold >= 0) &&
         assign_fold(table, source->cache, pf_stage_fold_count(options), stage->fold, err))
         return -1;

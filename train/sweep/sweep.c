@@ -358,6 +358,28 @@ static void take_search(PfSweep *sweep)
     sweep->experiment.setting.weight_decay = search->decays[0];
 }
 
+/* While heads out of fold are trained the winner's features are set aside: of two tables at once
+ * each would have to be half as large. Streamed ones take no more than their windows. */
+static void set_aside(PfSweep *sweep)
+{
+    if (sweep->table->stream) return;
+    pf_feature_table_free(&sweep->table);
+    free(sweep->mean);
+    sweep->mean = sweep->scale = NULL;
+}
+
+static int take_back(Runner *runner, PfError *err)
+{
+    PfSweep *sweep = runner->sweep;
+    PfStage stage;
+    if (sweep->table) return 0;
+    if (open_stage(runner, sweep->tap, -1, sweep->experiment.normalize, &stage, err)) return -1;
+    sweep->table = stage.table;
+    sweep->mean = stage.mean;
+    sweep->scale = stage.scale;
+    return 0;
+}
+
 static int train_winner(Runner *runner, PfError *err)
 {
     PfSweep *sweep = runner->sweep;
@@ -383,6 +405,15 @@ static int train_winner(Runner *runner, PfError *err)
                    "learning rates.");
 }
 
+/* Of a head that diverged there is what it was in its best epoch before, if any. */
+static void warn_of_fold(const Runner *runner, int fold, const PfHeadBatchResult *result)
+{
+    if (result->histories[0].diverged)
+        pf_warn("with fold %d of %d held out the head diverged: what is said of its rows is worth "
+                "little",
+                fold + 1, pf_stage_fold_count(runner->options));
+}
+
 /* The winning setting once more on each fold, from its best seed: the same head, to the last bit,
  * as when it was ranked, but for the temperatures that the winner has. Only its outputs are wanted.
  */
@@ -400,6 +431,7 @@ static int visit_folds(Runner *runner, PfError *err)
         int failed = train_head_batch(runner, &stage, experiment, &experiment->setting, 1,
                                       best->best_seed, NULL, &result, err);
         if (!failed) {
+            warn_of_fold(runner, fold, &result);
             if (sweep->calibration)
                 pf_calibration_apply(sweep->calibration, stage.table->tasks, result.network);
             failed =
@@ -445,8 +477,11 @@ static int add_fold(Runner *runner, int fold, PfError *err)
     run.ignores_val = true;
     run.decays = sweep->result.search ? sweep->result.search->decays : NULL;
     int failed = pf_head_batch_run(&run, &sweep->experiment, &sweep->experiment.setting, 1,
-                                   sweep->experiment.seed, &result, err) ||
-                 add_logits(runner, stage.table, result.network, err);
+                                   sweep->experiment.seed, &result, err);
+    if (!failed) {
+        warn_of_fold(runner, fold, &result);
+        failed = add_logits(runner, stage.table, result.network, err);
+    }
     sweep->train_seconds += result.seconds;
     pf_head_batch_result_free(&result);
     pf_stage_close(&stage);
@@ -463,11 +498,14 @@ static int calibrate(Runner *runner, PfError *err)
         if (add_logits(runner, table, sweep->result.network, err)) return -1;
     } else {
         sweep->calibration->folds = pf_stage_fold_count(runner->options);
+        set_aside(sweep);
         for (int fold = 0; fold < sweep->calibration->folds; fold++)
             if (add_fold(runner, fold, err)) return -1;
+        if (take_back(runner, err)) return -1;
     }
-    pf_calibration_fit(sweep->calibration, table->tasks);
-    pf_calibration_apply(sweep->calibration, table->tasks, sweep->result.network);
+    const PfTask *tasks = sweep->table->tasks;
+    if (pf_calibration_fit(sweep->calibration, tasks, runner->pool, err)) return -1;
+    pf_calibration_apply(sweep->calibration, tasks, sweep->result.network);
     return 0;
 }
 
@@ -521,14 +559,19 @@ static int run_all(Runner *runner, PfError *err)
     if (sweep->is_elsewhere) return 0;
     if (!(sweep->ranking = pf_calloc(most, sizeof *sweep->ranking, err))) return -1;
     sweep->ranked_count = pf_ranking_make(sweep->trials, sweep->trial_count, sweep->ranking);
-    if (sweep->ranking[0].diverged) return fail_diverged(sweep, err);
+    if (sweep->ranking[0].diverged == sweep->ranking[0].trials) return fail_diverged(sweep, err);
+    if (sweep->ranking[0].diverged)
+        pf_warn("%d of the %d heads of the best setting diverged, and are left out of its mean",
+                sweep->ranking[0].diverged, sweep->ranking[0].trials);
     bool wants_folds = runner->options->predictions && runner->options->folds && runner->observer &&
                        runner->observer->on_fold;
     /* A suffix of the network is in one state at a time, and is to end in the winner's. Heads are
      * visited behind it, as the temperatures come from it; none are there of a suffix on folds. */
     if (wants_folds && sweep->finetune && visit_folds(runner, err)) return -1;
     if (train_winner(runner, err) || calibrate(runner, err)) return -1;
-    return wants_folds && !sweep->finetune ? visit_folds(runner, err) : 0;
+    if (!wants_folds || sweep->finetune) return 0;
+    set_aside(sweep);
+    return visit_folds(runner, err) || take_back(runner, err) ? -1 : 0;
 }
 
 int pf_sweep_run(PfCache *cache, const PfTrainOptions *options, PfThreadPool *pool,

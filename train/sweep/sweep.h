@@ -58,7 +58,7 @@ typedef struct PfSweepObserver {
 } PfSweepObserver;
 
 /* The cache must stay open as long as the sweep is used. Fails where every head
- * diverged. Free with pf_sweep_free, on failure too. */
+ * of every setting diverged. Free with pf_sweep_free, on failure too. */
 int pf_sweep_run(PfCache *cache, const PfTrainOptions *options, PfThreadPool *pool,
                  const PfSweepObserver *observer, PfSweep *out, PfError *err);
 void pf_sweep_free(PfSweep *sweep);

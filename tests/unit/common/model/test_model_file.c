@@ -267,6 +267,17 @@ START_TEST(every_kind_of_tensor_is_written)
 }
 END_TEST
 
+START_TEST(a_name_is_not_written_twice)
+{
+    PfError err = {0};
+    const PfNamedTensor twice[] = {tensors[0], tensors[1], tensors[0]};
+    unlink(path);
+    ck_assert_int_eq(pf_safetensors_write(path, twice, 3, NULL, NULL, 0, &err), -1);
+    ck_assert_ptr_nonnull(strstr(err.message, "two of its tensors have the name"));
+    ck_assert_int_eq(access(path, F_OK), -1);
+}
+END_TEST
+
 START_TEST(a_failed_write_leaves_the_old_file)
 {
     PfError err = {0};
@@ -295,6 +306,7 @@ int main(void)
     tcase_add_test(cases, sides_that_are_no_int_are_refused);
     tcase_add_test(cases, weights_are_no_model);
     tcase_add_test(cases, every_kind_of_tensor_is_written);
+    tcase_add_test(cases, a_name_is_not_written_twice);
     tcase_add_test(cases, a_failed_write_leaves_the_old_file);
     suite_add_tcase(suite, cases);
     SRunner *runner = srunner_create(suite);

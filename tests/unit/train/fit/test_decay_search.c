@@ -318,7 +318,13 @@ START_TEST(logits_that_are_three_times_too_large_are_divided_by_three)
         while (own.labels[i] < 2 && drawn > share[own.labels[i]] / sum)
             drawn -= share[own.labels[i]++] / sum;
     }
-    pf_calibration_fit(&calibration, &task);
+    ck_assert(!pf_calibration_fit(&calibration, &task, NULL, NULL));
+    const PfCalibrationTask alone = own;
+    ck_assert(!pf_thread_pool_new(3, &pool, NULL));
+    ck_assert(!pf_calibration_fit(&calibration, &task, pool, NULL));
+    ck_assert(alone.temperature == own.temperature && alone.loss_after == own.loss_after &&
+              alone.error_after == own.error_after);
+    pf_thread_pool_free(&pool);
     ck_assert_double_eq_tol(own.temperature, 3, 0.1);
     ck_assert_double_lt(own.loss_after, own.loss_before);
     ck_assert_double_lt(own.error_after, 0.02);
