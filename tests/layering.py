@@ -25,13 +25,13 @@ common/conv: common/base common/simd
 common/arch: common/base
 common/pickle: common/base
 common/weights: common/base common/thread common/file common/pickle common/arch
-common/fetch: common/base common/file common/arch common/weights
 common/model: common/base common/arch common/weights
 common/cache/codec: common/base common/thread
 common/cache/hdf5: common/base common/file common/cache/codec
 common/cache: common/base common/thread common/file common/cache/codec common/cache/hdf5
 common/cache/journal: common/base common/file common/cache/codec common/cache
 common/onnx: common/base common/file common/arch
+common/fetch: common/base common/file common/arch common/weights common/onnx
 common/engine: common/base common/simd common/thread common/conv common/arch
 common/backbone: common/base common/simd common/file common/engine
 common/ranks: common/base common/backbone

@@ -16,6 +16,7 @@
 #include "common/fetch/fetch.h"
 #include "common/file/atomic_file.h"
 #include "common/file/input_file.h"
+#include "common/onnx/network.h"
 #include "common/weights/hub_cache.h"
 
 #define LIST_BYTES ((size_t)32 << 20) /* of what the server says of a repository */
@@ -300,12 +301,20 @@ static int fetch_file(const Repository *repository, const char *file, char **pla
 
 /* ---- all that belongs to the network ---- */
 
-static int fetch_shards(const Repository *repository, const char *index, PfError *err)
+/* Of shards. The caller deletes it. NULL with a failure. */
+static cJSON *read_index(const char *index, PfError *err)
 {
     char *text = pf_hub_read_text(index, err);
     cJSON *json = text && !pf_json_check_size(text, strlen(text), index, "index", err)
                       ? pf_json_parse(text, index, "index", err)
                       : NULL;
+    free(text);
+    return json;
+}
+
+static int fetch_shards(const Repository *repository, const char *index, PfError *err)
+{
+    cJSON *json = read_index(index, err);
     const cJSON *map = cJSON_GetObjectItemCaseSensitive(json, "weight_map"), *line;
     const char *before = "";
     int failed = !json;
@@ -321,8 +330,37 @@ static int fetch_shards(const Repository *repository, const char *index, PfError
             failed = fetch_file(repository, before = file, NULL, err);
     }
     cJSON_Delete(json);
-    free(text);
     return failed ? -1 : 0;
+}
+
+/* Whether every shard is beside the index. */
+static bool has_shards(const char *index)
+{
+    PfError err = {0};
+    cJSON *json = read_index(index, &err);
+    const cJSON *map = cJSON_GetObjectItemCaseSensitive(json, "weight_map"), *line;
+    const int folder = (int)(strrchr(index, '/') - index);
+    const char *before = "";
+    bool is_there = cJSON_IsObject(map);
+    cJSON_ArrayForEach(line, map)
+    {
+        const char *file = cJSON_GetStringValue(line);
+        if (!is_there || (file && !strcmp(file, before))) continue;
+        char *path = file ? pf_asprintf(&err, "%.*s/%s", folder, index, file) : NULL;
+        is_there = path && !access(path, F_OK);
+        free(path);
+        if (file) before = file;
+    }
+    cJSON_Delete(json);
+    return is_there;
+}
+
+/* Whether the cache has all of a network whose file it has: whoever was interrupted may have left
+ * an index without its shards, or an ONNX file without its numbers. */
+static bool is_whole(const char *place)
+{
+    if (pf_hub_is_onnx(place)) return pf_onnx_is_whole(place);
+    return !strstr(strrchr(place, '/'), ".index.json") || has_shards(place);
 }
 
 /* The numbers that an ONNX file keeps beside it: "model.onnx_data", "model.onnx.data". */
@@ -397,8 +435,7 @@ int pf_fetch_repository(const char *name, const volatile sig_atomic_t *interrupt
 {
     Repository repository = {.name = name, .interrupted = interrupted};
     *place = pf_hub_find_file(name, NULL);
-    /* Of a commit without a ref, an index may be there before its shards. */
-    if (*place && !(strchr(name, '@') && strstr(*place, ".index.json"))) {
+    if (*place && is_whole(*place)) {
         pf_say("%s: '%s' is there", name, *place);
         return 0;
     }

@@ -33,6 +33,39 @@ int pf_onnx_fold_list(PfOnnxFold *fold, const int64_t *numbers, int count, bool 
     return 0;
 }
 
+/* A copy of integers as I64, or of others as F32. */
+static const PfOnnxTensor *widened(PfOnnxFold *fold, const PfOnnxTensor *in)
+{
+    const bool is_whole = pf_onnx_tensor_is_whole(in);
+    const PfDtype dtype = is_whole ? PF_DTYPE_I64 : PF_DTYPE_F32;
+    const int64_t count = pf_onnx_count(&in->dims);
+    void *data;
+    if (in->dtype == dtype) return in;
+    PfOnnxTensor *made =
+        pf_onnx_tensor_new(fold->model, fold->step, dtype, &in->dims, &data, fold->err);
+    for (int64_t i = 0; made && i < count; i++)
+        if (is_whole)
+            ((int64_t *)data)[i] = pf_onnx_tensor_whole(in, i);
+        else
+            ((float *)data)[i] = (float)pf_onnx_tensor_real(in, i);
+    return made;
+}
+
+int pf_onnx_fold_alike(PfOnnxFold *fold, int first, int stride)
+{
+    const PfOnnxTensor *one = fold->inputs[first];
+    bool differ = false;
+    for (int i = first; i < fold->step->input_count; i += stride) {
+        const PfOnnxTensor *other = fold->inputs[i];
+        if (!one || !other || pf_onnx_tensor_is_whole(one) != pf_onnx_tensor_is_whole(other))
+            return 0;
+        differ |= one->dtype != other->dtype;
+    }
+    for (int i = first; differ && i < fold->step->input_count; i += stride)
+        if (!(fold->inputs[i] = widened(fold, fold->inputs[i]))) return -1;
+    return 0;
+}
+
 int pf_onnx_fold_work(PfOnnxFold *fold, int64_t times, int64_t numbers)
 {
     if (pf_onnx_take_work(fold->model, times, numbers)) return 0;

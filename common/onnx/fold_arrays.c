@@ -173,9 +173,10 @@ static int fold_slice(PfOnnxFold *fold)
 
 static int fold_concat(PfOnnxFold *fold)
 {
-    const PfOnnxTensor *first = fold->inputs[0];
     int axis;
     void *data;
+    if (pf_onnx_fold_alike(fold, 0, 1)) return -1;
+    const PfOnnxTensor *first = fold->inputs[0];
     if (pf_onnx_axis(fold->model, fold->step, pf_onnx_whole(fold->step, "axis", 0),
                      first->dims.rank, &axis, fold->err))
         return -1;
@@ -288,8 +289,9 @@ static int64_t pointed(const PfOnnxTensor *in, const PfOnnxTensor *which, int64_
 
 static int fold_scatter(PfOnnxFold *fold)
 {
-    const PfOnnxTensor *in = fold->inputs[0], *which = fold->inputs[1], *from = fold->inputs[2];
     void *data;
+    if (pf_onnx_fold_alike(fold, 0, 2)) return -1;
+    const PfOnnxTensor *in = fold->inputs[0], *which = fold->inputs[1], *from = fold->inputs[2];
     if (!which || !from || strcmp(pf_onnx_text(fold->step, "reduction", "none"), "none")) return 0;
     const int rank = which->dims.rank;
     const int64_t depth = rank ? which->dims.sizes[rank - 1] : 0;

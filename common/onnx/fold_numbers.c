@@ -281,10 +281,11 @@ static int fold_not(PfOnnxFold *fold)
 
 static int fold_where(PfOnnxFold *fold)
 {
-    const PfOnnxTensor *a = fold->inputs[1], *b = fold->inputs[2], *which = fold->inputs[0];
     PfOnnxDims both, dims;
     PfOnnxPlaces places = {{0}};
     void *data;
+    if (pf_onnx_fold_alike(fold, 1, 1)) return -1;
+    const PfOnnxTensor *a = fold->inputs[1], *b = fold->inputs[2], *which = fold->inputs[0];
     if (!a || !b || a->dtype != b->dtype) return 0;
     if (pf_onnx_broadcast(fold->model, fold->step, &a->dims, &b->dims, &both, fold->err) ||
         pf_onnx_broadcast(fold->model, fold->step, &both, &which->dims, &dims, fold->err) ||

@@ -23,6 +23,12 @@ int pf_onnx_fold_look(PfOnnxFold *fold, const PfOnnxDims *dims);
 /* A list of integers, or one of them. */
 int pf_onnx_fold_list(PfOnnxFold *fold, const int64_t *numbers, int count, bool is_scalar);
 
+/* Of the input `first` and every stride-th behind it: where all are integers, or all have
+ * fractions, and their types differ, makes them alike. What is computed here has 64 bits, or is
+ * float32, and a file's own constants have the type that it says. -1 with a failure; others stay as
+ * they are. */
+int pf_onnx_fold_alike(PfOnnxFold *fold, int first, int stride);
+
 /* Takes work from the budget, as pf_onnx_take_work does: where steps are many and short, each must
  * not do much. -1 with a failure. */
 int pf_onnx_fold_work(PfOnnxFold *fold, int64_t times, int64_t numbers);

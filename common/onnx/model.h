@@ -49,6 +49,7 @@ typedef struct PfOnnxSetting {
 
 typedef struct PfOnnxStep {
     const char *name, *type, *domain; /* "", or as in the file; "ai.onnx" is "" */
+    const char *overload;             /* which of several functions of that type; or "" */
     int *inputs;                      /* values; -1: left out */
     int input_count;
     int *outputs; /* values; -1: left out */

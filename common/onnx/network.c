@@ -172,6 +172,15 @@ int pf_onnx_open(const char *path, const PfFileStampSha256 *known, PfOnnx **out,
     return 0;
 }
 
+bool pf_onnx_is_whole(const char *path)
+{
+    PfError err = {0};
+    PfOnnx *onnx = new_onnx(path, &err);
+    const bool is_whole = onnx && !map(onnx, &err) && !read_with_data(onnx, &err);
+    pf_onnx_free(&onnx);
+    return is_whole;
+}
+
 int pf_onnx_open_bytes(const char *path, const void *bytes, size_t size, PfOnnx **out, PfError *err)
 {
     PfOnnx *onnx = new_onnx(path, err);

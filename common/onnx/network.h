@@ -16,7 +16,9 @@ bool pf_onnx_is_meant(const char *backbone);
 /* Maps the file and reads its nodes; the graph is made by pf_onnx_build. known (may be NULL) saves
  * hashing a file that still has its stamp. Free with pf_onnx_free. */
 int pf_onnx_open(const char *path, const PfFileStampSha256 *known, PfOnnx **out, PfError *err);
-/* The same of a file in memory, which is lent until pf_onnx_free; external data is refused. */
+/* Whether the file can be read, and those that it names for its numbers are all beside it. */
+bool pf_onnx_is_whole(const char *path);
+/* The same as pf_onnx_open of a file in memory, which is lent until pf_onnx_free; external data is refused. */
 int pf_onnx_open_bytes(const char *path, const void *bytes, size_t size, PfOnnx **out,
                        PfError *err);
 void pf_onnx_free(PfOnnx **onnx);

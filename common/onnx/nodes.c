@@ -13,7 +13,8 @@ enum {
     NODE_NAME = 3,
     NODE_TYPE = 4,
     NODE_ATTRIBUTE = 5,
-    NODE_DOMAIN = 7
+    NODE_DOMAIN = 7,
+    NODE_OVERLOAD = 8
 };
 enum {
     FUNCTION_INPUT = 4,
@@ -97,7 +98,7 @@ static int make_step_room(PfOnnxReader *reader, PfWire wire, PfOnnxStep *step)
     const int64_t inputs = pf_wire_count(wire, NODE_INPUT),
                   outputs = pf_wire_count(wire, NODE_OUTPUT),
                   settings = pf_wire_count(wire, NODE_ATTRIBUTE);
-    *step = (PfOnnxStep){.name = "", .type = "", .domain = ""};
+    *step = (PfOnnxStep){.name = "", .type = "", .domain = "", .overload = ""};
     if (inputs < 0) return pf_onnx_broken(reader, "a node");
     step->inputs = pf_onnx_take_room(reader, (size_t)inputs, sizeof *step->inputs);
     step->outputs = pf_onnx_take_room(reader, (size_t)outputs, sizeof *step->outputs);
@@ -110,10 +111,11 @@ static int take_node_texts(PfOnnxReader *reader, PfWire wire, PfOnnxStep *step)
 {
     PfWireField field;
     while (pf_wire_next(&wire, &field) > 0) {
-        const char **text = field.number == NODE_NAME     ? &step->name
-                            : field.number == NODE_TYPE   ? &step->type
-                            : field.number == NODE_DOMAIN ? &step->domain
-                                                          : NULL;
+        const char **text = field.number == NODE_NAME       ? &step->name
+                            : field.number == NODE_TYPE     ? &step->type
+                            : field.number == NODE_DOMAIN   ? &step->domain
+                            : field.number == NODE_OVERLOAD ? &step->overload
+                                                            : NULL;
         if (text && !(*text = pf_onnx_take_text(reader, &field))) return -1;
     }
     if (!strcmp(step->domain, "ai.onnx")) step->domain = "";
@@ -161,7 +163,8 @@ static const PfOnnxFunction *function_of(const PfOnnxReader *reader, const PfOnn
 {
     for (size_t i = 0; i < reader->function_count; i++)
         if (!strcmp(reader->functions[i].name, step->type) &&
-            !strcmp(reader->functions[i].domain, step->domain))
+            !strcmp(reader->functions[i].domain, step->domain) &&
+            !strcmp(reader->functions[i].overload, step->overload))
             return &reader->functions[i];
     return NULL;
 }
@@ -282,7 +285,7 @@ static int take_call(PfOnnxReader *reader, const PfOnnxFunction *function, PfWir
 
 int pf_onnx_take_node(PfOnnxReader *reader, PfWire wire)
 {
-    PfOnnxStep call = {.name = "", .type = "", .domain = ""};
+    PfOnnxStep call = {.name = "", .type = "", .domain = "", .overload = ""};
     if (!reader->function_count) return take_plain_node(reader, wire);
     if (pf_wire_count(wire, NODE_INPUT) < 0) return pf_onnx_broken(reader, "a node");
     if (take_node_texts(reader, wire, &call)) return -1;

@@ -1,4 +1,5 @@
 /* Norms of what one image has: see build.h. */
+#include <float.h>
 #include <string.h>
 
 #include "common/onnx/build.h"
@@ -146,12 +147,12 @@ static int translate_group_norm(PfOnnxBuild *build)
     return translate_groups(build, groups, build->model->opset < 21 ? 0 : 1);
 }
 
-/* x / the length of its vectors. */
+/* x / the length of its vectors; one of zeros stays one. */
 static int translate_lp_norm(PfOnnxBuild *build)
 {
     const int64_t power = pf_onnx_whole(build->step, "p", 2);
     PfOnnxDims dims;
-    int node, length, axis, ours;
+    int node, length, least, axis, ours;
     if (pf_onnx_take(build, 0, &node, &dims) ||
         pf_onnx_axis(build->model, build->step, pf_onnx_whole(build->step, "axis", -1), dims.rank,
                      &axis, build->err) ||
@@ -169,6 +170,8 @@ static int translate_lp_norm(PfOnnxBuild *build)
     sum->axis_count = 1;
     if (pf_onnx_settle(build, length) ||
         (power == 2 && pf_onnx_add_plain(build, PF_OP_SQRT, &length)) ||
+        pf_onnx_put_number(build, (double)FLT_MIN, build->shapes[length].rank, &least) ||
+        pf_onnx_add_pair(build, PF_OP_MAXIMUM, length, least, &length) ||
         pf_onnx_add_pair(build, PF_OP_DIVIDE, node, length, &node))
         return -1;
     return pf_onnx_give(build, 0, node, &dims);

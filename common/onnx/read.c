@@ -12,7 +12,7 @@
 
 /* The numbers of fields, as onnx.proto has them. */
 enum { MODEL_GRAPH = 7, MODEL_OPSET = 8, MODEL_FUNCTION = 25 };
-enum { FUNCTION_NAME = 1, FUNCTION_DOMAIN = 10 };
+enum { FUNCTION_NAME = 1, FUNCTION_DOMAIN = 10, FUNCTION_OVERLOAD = 13 };
 enum { OPSET_DOMAIN = 1, OPSET_VERSION = 2 };
 enum {
     GRAPH_NODE = 1,
@@ -93,11 +93,12 @@ static int take_function(PfOnnxReader *reader, PfWire wire)
     PfOnnxFunction *function = &reader->functions[reader->function_count++];
     PfWireField field;
     int got;
-    *function = (PfOnnxFunction){.name = "", .domain = "", .body = wire};
+    *function = (PfOnnxFunction){.name = "", .domain = "", .overload = "", .body = wire};
     while ((got = pf_wire_next(&wire, &field)) > 0) {
-        const char **text = field.number == FUNCTION_NAME     ? &function->name
-                            : field.number == FUNCTION_DOMAIN ? &function->domain
-                                                              : NULL;
+        const char **text = field.number == FUNCTION_NAME       ? &function->name
+                            : field.number == FUNCTION_DOMAIN   ? &function->domain
+                            : field.number == FUNCTION_OVERLOAD ? &function->overload
+                                                                : NULL;
         if (text && !(*text = pf_onnx_take_text(reader, &field))) return -1;
     }
     if (!strcmp(function->domain, "ai.onnx")) function->domain = "";

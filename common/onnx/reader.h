@@ -8,7 +8,7 @@
 
 /* A function that the model brings: a FunctionProto. */
 typedef struct PfOnnxFunction {
-    const char *name, *domain;
+    const char *name, *domain, *overload;
     PfWire body;
 } PfOnnxFunction;
 

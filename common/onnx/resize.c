@@ -137,7 +137,8 @@ static double kernel(const Sampling *sampling, double distance)
     return x < 2 ? ((a * x - 5 * a) * x + 8 * a) * x - 4 * a : 0;
 }
 
-/* Adds the weights of one number of the result. row: (in), zeroed. */
+/* Adds the weights of one number of the result. What lies outside repeats the border, unless it is
+ * excluded. row: (in), zeroed. */
 static void sample(const Sampling *sampling, int64_t at, double *row)
 {
     const int64_t last = sampling->in - 1;
@@ -149,12 +150,11 @@ static void sample(const Sampling *sampling, int64_t at, double *row)
         row[pf_max(0, pf_min(nearest(sampling, place), last))] = 1;
         return;
     }
-    const bool excludes = sampling->excludes_outside || sampling->is_smooth;
     const double first = ceil(place - reach);
     for (double i = first; i <= place + reach; i++) {
         const double weight = kernel(sampling, (i - place) / width);
         const bool is_inside = i >= 0 && i <= (double)last;
-        if (excludes && !is_inside) continue;
+        if (sampling->excludes_outside && !is_inside) continue;
         sum += weight;
         row[is_inside ? (int64_t)i : i < 0 ? 0 : last] += weight;
     }

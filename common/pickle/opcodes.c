@@ -79,6 +79,8 @@ int pf_pickle_stack_append(PfPickleStack *reader, PfPickleValue *to, PfPickleVal
     }
     if (count) memcpy(to->items.values + to->items.count, values, count * sizeof *values);
     to->items.count += count;
+    for (size_t i = 1; to->kind == PF_PICKLE_DICT && i < count; i += 2)
+        to->items.tensors += values[i]->kind == PF_PICKLE_TENSOR;
     return 0;
 }
 

@@ -76,6 +76,7 @@ typedef struct PfPickleValue {
         struct {
             struct PfPickleValue **values;
             size_t count, capacity;
+            size_t tensors; /* of a DICT: how many of its values are TENSORs */
         } items;
         const struct PfPickleGlobal *global;
         PfPickleStorage *storage;

@@ -343,8 +343,8 @@ static void find_prefixes(const PfWeights *weights, const PfParameter *parameter
 
 static bool is_averaged(const char *prefix, size_t length)
 {
-    return memmem(prefix, length, "ema", 3) || memmem(prefix, length, "teacher", 7) ||
-           memmem(prefix, length, "averaged", 8) || memmem(prefix, length, "momentum", 8);
+    static const char *const words[] = {"ema", "teacher", "averag-", "momentum", NULL};
+    return pf_weights_has_word(prefix, length, words);
 }
 
 /* Index of the only one, or of the only averaged one; -1 where that does not decide. */

@@ -75,6 +75,11 @@ int pf_weights_keep_prefix(PfWeights *weights, const char *prefix, PfError *err)
  * names them. */
 int pf_weights_see_through_prefix(PfWeights *weights, const PfArch *arch, PfError *err);
 
+/* Whether one of the words of a name ("callbacks.EMACallback.state": callbacks, EMA, Callback,
+ * state) is one of these, whose capitals do not matter; "averag-" is every word that begins so.
+ * NULL ends them. */
+bool pf_weights_has_word(const char *text, size_t length, const char *const *words);
+
 /* Memory that pf_weights_close frees; 64-byte aligned, not zeroed. */
 void *pf_weights_allocate(PfWeights *weights, size_t size, PfError *err);
 

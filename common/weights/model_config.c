@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/base/hash_index.h"
 #include "common/base/json.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
@@ -90,16 +91,54 @@ static int square_side(const cJSON *size, Wish *wish)
     return height == width ? height : 0;
 }
 
+/* Whether the name of a processor begins so: "CLIPFeatureExtractor", "CLIPImageProcessorFast". */
+static bool is_of(const char *type, const char *name)
+{
+    return type && !strncmp(type, name, strlen(name));
+}
+
+/* The processors for which transformers takes "size": 224 for the shorter side; for others it is a
+ * square. What they do not crop then is not square. */
+static bool takes_shorter_side(const char *type)
+{
+    static const char *const names[] = {
+        "Bit",         "BridgeTower", "CLIP",      "Chameleon",     "ChineseCLIP", "Conditional",
+        "ConvNext",    "Deformable",  "Detr",      "GroundingDino", "Levit",       "Llava",
+        "Mask2Former", "MaskFormer",  "MobileNet", "MobileViT",     "OneFormer",   "PoolFormer",
+        "Siglip",      "TextNet",     "VideoMAE",  "Vilt",          "Vivit",       "Yolos"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (is_of(type, names[i])) return true;
+    return false;
+}
+
+/* What the shorter side becomes; 0: the image becomes a square. */
+static int shorter_side(const cJSON *size, const char *type, Wish *wish)
+{
+    const int said = side(member(size, "shortest_edge"));
+    if (said) return said;
+    if (cJSON_IsNumber(size)) return takes_shorter_side(type) ? side(size) : 0;
+    return is_of(type, "ConvNext") || is_of(type, "PoolFormer") ? square_side(size, wish) : 0;
+}
+
+/* The same before a crop, of which two processors make more. */
+static int before_crop(const cJSON *config, const char *type, int shortest)
+{
+    const cJSON *percent = member(config, "crop_pct");
+    const double part = cJSON_IsNumber(percent) ? percent->valuedouble : 1;
+    if (is_of(type, "Levit")) return (int)(256.0 / 224 * shortest);
+    if (is_of(type, "PoolFormer") && part > 0.1 && part <= 1) return (int)(shortest / part);
+    return shortest;
+}
+
 static void read_geometry(const cJSON *config, Wish *wish)
 {
     const cJSON *size = member(config, "size"), *percent = member(config, "crop_pct");
     const char *type = pf_json_member_text(config, "image_processor_type");
     if (!type) type = pf_json_member_text(config, "feature_extractor_type");
-    const bool is_convnext = type && strstr(type, "ConvNext");
-    int shortest = side(member(size, "shortest_edge"));
+    const bool is_convnext = is_of(type, "ConvNext");
+    const int shortest = shorter_side(size, type, wish);
     const bool crops = cJSON_IsTrue(member(config, "do_center_crop"));
     int crop = crops ? square_side(member(config, "crop_size"), wish) : 0;
-    if (is_convnext && !shortest) shortest = square_side(size, wish);
     if (cJSON_IsFalse(member(config, "do_resize"))) {
         if (crop) set_resize(wish, 0, crop);
     } else if (is_convnext && shortest) { /* from 384 on it squashes */
@@ -109,7 +148,7 @@ static void read_geometry(const cJSON *config, Wish *wish)
         else if (part > 0.1 && part <= 1)
             set_resize(wish, (int)(shortest / part), shortest);
     } else if (shortest) {
-        set_resize(wish, shortest, crop ? crop : shortest);
+        set_resize(wish, before_crop(config, type, shortest), crop ? crop : shortest);
         if (!crop) wish->odd_geometry = NOT_SQUARE;
     } else if (size) {
         int square = square_side(size, wish);
@@ -457,34 +496,64 @@ static bool is_placeholder(const char *name, int64_t number)
     return !strcmp(name, text);
 }
 
-/* Appends a class's number to its name where another before it has the same. */
-static char *distinct(const cJSON *names, const char *name, int64_t number, PfError *err)
+/* The names by their numbers, lent, in a list to be freed. NULL where a number below `count` has no
+ * name; also where memory is short, with err. */
+static const char **by_number(const cJSON *labels, int64_t count, PfError *err)
 {
-    const cJSON *before;
-    cJSON_ArrayForEach(before, names) if (!strcmp(before->valuestring, name)) return pf_asprintf(
-        err, "%s (%lld)", name, (long long)number);
-    return pf_strdup(name, err);
+    const char **names = pf_calloc((size_t)count + 1, sizeof *names, err);
+    const cJSON *label;
+    int64_t named = 0;
+    if (!names) return NULL;
+    cJSON_ArrayForEach(label, labels)
+    {
+        char key[24];
+        const char *name = cJSON_GetStringValue(label);
+        const long long number = strtoll(label->string, NULL, 10);
+        snprintf(key, sizeof key, "%lld", number);
+        if (number < 0 || number >= count || strcmp(key, label->string) || names[number] || !name ||
+            !*name)
+            break;
+        names[number] = name;
+        named++;
+    }
+    if (named == count) return names;
+    free(names);
+    return NULL;
+}
+
+static bool are_placeholders(const char *const *names, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++)
+        if (!is_placeholder(names[i], i)) return false;
+    return true;
+}
+
+/* Adds a class's name, with its number where another before it has the same. seen: of the list. */
+static int add_name(cJSON *list, PfTextIndex *seen, const char *name, int64_t number, PfError *err)
+{
+    const bool is_new = pf_text_index_find(seen, name, strlen(name)) < 0;
+    char *own =
+        is_new ? pf_strdup(name, err) : pf_asprintf(err, "%s (%lld)", name, (long long)number);
+    cJSON *item = own ? cJSON_CreateString(own) : NULL;
+    free(own);
+    if (!cJSON_AddItemToArray(list, item)) return -1;
+    if (pf_text_index_find(seen, item->valuestring, strlen(item->valuestring)) >= 0) return 0;
+    return pf_text_index_add(seen, item->valuestring, err);
 }
 
 /* NULL where they are not all named; also where memory is short, with err. */
 static cJSON *list_names(const cJSON *labels, int64_t count, PfError *err)
 {
-    char key[24];
-    bool is_named = false;
-    cJSON *names = cJSON_CreateArray();
-    for (int64_t i = 0; i < count && names; i++) {
-        snprintf(key, sizeof key, "%lld", (long long)i);
-        const char *name = pf_json_member_text(labels, key);
-        char *own = name && *name ? distinct(names, name, i, err) : NULL;
-        if (own) is_named |= !is_placeholder(own, i);
-        if (own) cJSON_AddItemToArray(names, cJSON_CreateString(own));
-        free(own);
-        if (own) continue;
-        cJSON_Delete(names);
-        names = NULL;
-    }
-    if (is_named) return names;
-    cJSON_Delete(names);
+    PfTextIndex seen = {0};
+    const char **names = by_number(labels, count, err);
+    cJSON *list = names && !are_placeholders(names, count) ? cJSON_CreateArray() : NULL;
+    int failed = 0;
+    for (int64_t i = 0; list && !failed && i < count; i++)
+        failed = add_name(list, &seen, names[i], i, err);
+    pf_text_index_free(&seen);
+    free(names);
+    if (!failed) return list;
+    cJSON_Delete(list);
     return NULL;
 }
 

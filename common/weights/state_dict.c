@@ -94,10 +94,7 @@ static int add_tensor(PfWeights *weights, PfPickleText name, const PfPickleTenso
 
 static bool has_tensors(const PfPickleValue *value)
 {
-    if (!value || value->kind != PF_PICKLE_DICT) return false;
-    for (size_t i = 1; i < value->items.count; i += 2)
-        if (value->items.values[i]->kind == PF_PICKLE_TENSOR) return true;
-    return false;
+    return value && value->kind == PF_PICKLE_DICT && value->items.tensors;
 }
 
 /* Adds 'key' to a list in text of size bytes. */
@@ -108,14 +105,6 @@ static void list_key(char *text, size_t size, PfPickleText name)
     if (used + name.size + 8 > size) return;
     pf_format(text + used, size - used, "%s'%s'", used ? ", " : "",
               pf_printable_text(name.bytes, name.size, key));
-}
-
-static size_t count_tensors(const PfPickleValue *dict)
-{
-    size_t count = 0;
-    for (size_t i = 1; i < dict->items.count; i += 2)
-        count += dict->items.values[i]->kind == PF_PICKLE_TENSOR;
-    return count;
 }
 
 /* ---- dicts of tensors anywhere in a checkpoint ---- */
@@ -133,7 +122,8 @@ typedef struct Search {
 
 static bool says_averaged(const char *path)
 {
-    return strcasestr(path, "ema") || strcasestr(path, "averag") || strcasestr(path, "swa");
+    static const char *const words[] = {"ema", "averag-", "swa", NULL};
+    return pf_weights_has_word(path, strlen(path), words);
 }
 
 static void search(Search *run, const PfPickleValue *at, const char *path, int depth)
@@ -147,7 +137,7 @@ static void search(Search *run, const PfPickleValue *at, const char *path, int d
             continue;
         snprintf(deeper, sizeof deeper, "%s%s%.*s", path, *path ? "." : "", (int)name->text.size,
                  name->text.bytes);
-        const size_t tensors = count_tensors(value);
+        const size_t tensors = value->items.tensors;
         if (tensors && tensors >= run->least && (!run->only_averaged || says_averaged(deeper))) {
             if (!run->found++) snprintf(run->first, sizeof run->first, "%s", deeper);
             list_key(run->all, sizeof run->all, (PfPickleText){deeper, strlen(deeper)});
@@ -273,7 +263,7 @@ static Choice choose_entry(const PfWeights *weights, const PfPickleValue *root)
     snprintf(choice.path, sizeof choice.path, "%s", name);
     if (weights->as_before) return choice;
     Choice average = find_named(root, averaged);
-    if (average.dict && (!choice.dict || count_tensors(average.dict) >= count_tensors(choice.dict)))
+    if (average.dict && (!choice.dict || average.dict->items.tensors >= choice.dict->items.tensors))
         return average;
     if (!choice.dict) choice = find_named(root, others);
     return choice.dict ? choice : find_only(root);
@@ -348,7 +338,7 @@ static int add_dict(PfWeights *weights, const PfPickleValue *dict, PfError *err)
 /* Where another copy than the chosen one calls itself averaged, and is as whole. */
 static void note_averaged(PfWeights *weights, const PfPickleValue *root, const Choice *choice)
 {
-    Search run = {.least = count_tensors(choice->dict), .only_averaged = true};
+    Search run = {.least = choice->dict->items.tensors, .only_averaged = true};
     if (weights->wanted_entry || weights->as_before || says_averaged(choice->path)) return;
     search(&run, root, "", 0);
     if (run.found) snprintf(weights->averaged, sizeof weights->averaged, "%s", run.first);

@@ -266,21 +266,40 @@ static void warn_of_guess(const PfBackbonePlan *plan, const PfGivenPixels *given
             pf_weights_source(plan->weights), plan->name);
 }
 
-/* Files of published weights that the table knows by their SHA-256 need no other word, and neither
- * do random numbers. */
+/* Whether the table says how images are prepared for weights that were typed by such a name. */
+static bool is_known_by_name(const PfBackbonePlan *plan, const PfBackboneOptions *options)
+{
+    return options->entry ||
+           (pf_hub_is_named(options->weights) && pf_hub_find_entry(options->weights, plan->arch));
+}
+
+/* Whether a cache that goes on was begun when such files were followed for those weights, too. */
+static bool began_with(const PfBackbonePlan *plan, const PfBackboneOptions *options,
+                       const PfGivenPixels *given)
+{
+    PfPreprocess theirs = plan->preprocess;
+    char *path = NULL;
+    if (!options->begun || pf_weights_follow_preprocess(plan->weights, given, &theirs, &path, NULL))
+        return false;
+    const bool is_so = path && !apply_preprocess(plan->arch, &theirs, options, NULL) &&
+                       are_equal_pixels(&theirs, options->begun);
+    free(path);
+    return is_so;
+}
+
+/* Published weights that the table knows, by their SHA-256 or by name, need no other word, and
+ * neither do random numbers. */
 static int follow_file(PfBackbonePlan *plan, const PfBackboneOptions *options, PfError *err)
 {
     const PfGivenPixels given = given_pixels(options);
-    const bool is_known =
-        options->entry || (options->weights && pf_hub_is_named(options->weights) &&
-                           pf_hub_find_entry(options->weights, plan->arch));
     char *path = NULL;
     if (!options->follows_files || !options->weights || !plan->weights ||
-        pf_weights_published(plan->arch, plan->sha256) || began_without(plan, options))
+        pf_weights_published(plan->arch, plan->sha256) || began_without(plan, options) ||
+        (is_known_by_name(plan, options) && !began_with(plan, options, &given)))
         return 0;
     if (pf_weights_follow_preprocess(plan->weights, &given, &plan->preprocess, &path, err))
         return -1;
-    if (!path && !is_known && pf_hub_is_named(options->weights)) warn_of_guess(plan, &given);
+    if (!path && pf_hub_is_named(options->weights)) warn_of_guess(plan, &given);
     say_followed(path, &given);
     return 0;
 }

@@ -265,8 +265,52 @@ rm own/config.json
 name=preprocessor_config.json
 says '{"size": {"shortest_edge": 80}, "do_center_crop": true, "crop_size": {"height": 64, "width": 64}, "resample": 3, "image_mean": [0.5, 0.5, 0.5]}' 'resize 80, centre crop 64, bicubic'
 says '{"size": {"height": 64, "width": 64}}' 'squash to 64x64'
+# A number is a square, or the shorter side: as the processor has it.
+says '{"feature_extractor_type": "ViTFeatureExtractor", "size": 64, "resample": 2}' 'squash to 64x64'
+for type in CLIPFeatureExtractor CLIPImageProcessor CLIPImageProcessorFast ChineseCLIPFeatureExtractor BitImageProcessor MobileNetV1FeatureExtractor VideoMAEFeatureExtractor; do
+  says '{"feature_extractor_type": "'$type'", "size": 64, "crop_size": 48, "do_center_crop": true, "resample": 3}' 'resize 64, centre crop 48, bicubic'
+done
+says '{"image_processor_type": "CLIPImageProcessor", "size": {"height": 64, "width": 64}, "crop_size": 64, "do_center_crop": true}' 'squash to 64x64'
+says '{"feature_extractor_type": "LevitFeatureExtractor", "size": 56, "crop_size": 56, "do_center_crop": true}' 'resize 64, centre crop 56'
+says '{"image_processor_type": "PoolFormerImageProcessor", "size": 54, "crop_pct": 0.9, "crop_size": 54, "do_center_crop": true}' 'resize 60, centre crop 54'
+refuses '{"feature_extractor_type": "DetrFeatureExtractor", "size": 64}' 'asks for sizes or crops that are not square' --crop 64
 refuses '{"size": 64, "resample": 1}' 'asks for resampling lanczos' --interpolation bilinear
 refuses '{"image_std": [0.5, 0, 0.5]}' 'asks for a mean and a deviation that cannot be' --mean 0 --std 1
 refuses '{"rescale_factor": 1.0}' 'asks for another scale of pixels than 1/255' --mean 0 --std 1
+
+# ---- of weights that the table knows, it does not ----
+
+mkdir known
+"$PYTHON" - "$WEIGHTS" << 'END'
+import json
+import struct
+import sys
+
+data = open(sys.argv[1], "rb").read()
+end = 0
+header = {}
+for name, tensor in json.loads(data[8:8 + struct.unpack("<Q", data[:8])[0]]).items():
+    if name != "__metadata__" and tensor["dtype"] != "I64":  # four times as wide, and a thousand classes
+        shape = [{10: 1000}.get(size, size if size < 10 else 4 * size) for size in tensor["shape"]]
+        count = 2
+        for size in shape:
+            count *= size
+        header[name] = {"dtype": "F16", "shape": shape, "data_offsets": [end, end + count]}
+        end += count
+text = json.dumps(header).encode()
+with open("known/model.safetensors", "wb") as file:
+    file.write(struct.pack("<Q", len(text)) + text + bytes(end))
+END
+echo '{"size": {"height": 64, "width": 64}}' > known/preprocessor_config.json
+expect 0 extract photos -o k.h5 --backbone resnet18.IMAGENET1K_V1 --weights known
+stderr_has 'resize 256, centre crop 224'
+stderr_has 'prepares images otherwise than this run. To follow it, add --squash --crop 64'
+expect 0 extract photos -o f.h5 --backbone resnet18 --weights known
+stderr_has 'squash to 64x64'
+# A cache that followed it goes on as it began.
+expect 0 extract photos -o f.h5 --backbone resnet18.IMAGENET1K_V1 --weights known
+stderr_has 'up to date'
+expect 0 extract photos -o f.h5 --backbone resnet18.IMAGENET1K_V1 --weights known --tap avgpool,layer1
+stderr_has 'squash to 64x64'
 
 done_with

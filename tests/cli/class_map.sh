@@ -63,6 +63,9 @@ sed 's/,\([0-9]\),/,the \1.,/g' plain | cmp -s - stdout || failed 'a class map d
 labels LABEL_0 LABEL_1 LABEL_2 LABEL_3 LABEL_4 LABEL_5 LABEL_6 LABEL_7 LABEL_8 LABEL_9
 expect 0 predict resnet18_w16 --weights beside photos/val --top 10
 cmp -s plain stdout || failed 'placeholders are taken for names'
+sed -i 's/"7"/"07"/; s/LABEL_3/crane/' beside/config.json
+expect 0 predict resnet18_w16 --weights beside photos/val --top 10
+cmp -s plain stdout || failed 'a name is taken for a number that it does not have'
 labels one two
 expect 0 predict resnet18_w16 --weights beside photos/val --top 10
 stderr_has 'names 2 classes, and they have 10: not used'

@@ -249,6 +249,45 @@ expect 0 extract photos -o s.h5 --backbone resnet18_w16 --weights hf:org/shards 
 [ "$(digest_cache s.h5 | grep features/)" = "$(digest_cache e.h5 | grep features/)" ] || failed 'other features by shards'
 expect 0 train s.h5 -q --epochs 1 --val 0 -o m.safetensors
 expect 0 predict m.safetensors photos/a/*.pgm -q
+# What is there but for a part of it is completed; what is whole is not asked for.
+asks_nothing() { : > log; again 0 ok "$1"; stderr_has 'is there'; [ ! -s log ] || failed 'the server was asked'; checks=$((checks + 1)); }
+asks_nothing hf:org/shards
+asks_nothing hf:org/shards@$commit
+for repository in hf:org/shards hf:org/shards@$commit; do
+  rm home/.cache/huggingface/hub/models--org--shards/snapshots/$commit/model-1.safetensors
+  HF_HUB_OFFLINE=1 again 1 ok $repository
+  stderr_has 'HF_HUB_OFFLINE is set'
+  again 0 ok $repository
+  exists home/.cache/huggingface/hub/models--org--shards/snapshots/$commit/model-1.safetensors
+done
+"$PYTHON" - << 'END'
+import os
+
+
+def part(number, value):
+    if isinstance(value, int):
+        return bytes([number << 3, value])
+    value = value.encode() if isinstance(value, str) else value
+    return bytes([number << 3 | 2, len(value)]) + value
+
+
+shape = b"".join(part(1, part(1, size)) for size in (1, 3, 8, 8))
+image = part(1, "x") + part(2, part(1, part(1, 1) + part(2, shape)))
+place = part(13, part(1, "location") + part(2, "model.onnx_data"))
+numbers = part(1, 1) + part(2, 1) + part(8, "w") + place + part(14, 1)
+graph = part(1, part(1, "x") + part(1, "w") + part(2, "y") + part(4, "Mul")) + part(5, numbers) + part(11, image) + part(12, part(1, "y"))
+os.makedirs("hub/org/pair")
+with open("hub/org/pair/model.onnx", "wb") as file:
+    file.write(part(8, part(2, 13)) + part(7, graph))
+with open("hub/org/pair/model.onnx_data", "wb") as file:
+    file.write(bytes(4))
+END
+fetch 0 ok hf:org/pair
+asks_nothing hf:org/pair
+rm home/.cache/huggingface/hub/models--org--pair/snapshots/$commit/model.onnx_data
+again 0 ok hf:org/pair
+exists home/.cache/huggingface/hub/models--org--pair/snapshots/$commit/model.onnx_data
+asks_nothing hf:org/pair
 fetch 1 ok hf:org/outside
 stderr_has 'does not name a file beside it'
 fetch 0 ok

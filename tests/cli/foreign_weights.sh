@@ -52,6 +52,9 @@ archive("model.pth", model__data_DOT_pkl=b"\x80\x02ctorch.nn.modules.linear\nLin
 archive("holder.pth", holder__data_DOT_pkl=b"\x80\x02}q\x00X\x05\x00\x00\x00modelctorch.nn.modules.linear\nLinear\nq\x01)\x81s.")
 archive("thing.pth", thing__data_DOT_pkl=b"\x80\x02cyolo.nn\nThing\nq\x00)\x81.")
 archive("state.pth", state__data_DOT_pkl=b"\x80\x02}q\x00.")
+# One dict without tensors, under many keys: each has so many entries, too.
+entries = 300000
+archive("many.pth", many__data_DOT_pkl=b"\x80\x02X\x01\x00\x00\x00aq\x010}q\x02(" + b"h\x01h\x01" * entries + b"u0}(" + b"h\x01h\x02" * entries + b"u.")
 with open("plain.pth", "wb") as file:
     pickle.dump({"weight": 1}, file)
 END
@@ -68,6 +71,8 @@ as_weights holder.pth 'a checkpoint that holds a pickled module' "asks for 'torc
 as_weights thing.pth "asks for 'yolo.nn.Thing'" 'save the tensors alone with torch.save(model.state_dict()'
 as_backbone model.pth 'a pickled model' 'torch.jit.script(model)'
 as_backbone state.pth 'weights without a network' '--weights FILE with --backbone NAME'
+expect 1 timeout 20 extract photos -o c.h5 --backbone resnet18_w16 --weights many.pth -q
+stderr_has 'hold no state_dict'
 as_weights plain.pth 'a pickle, but not one that torch.save wrote'
 as_backbone "$(basename "$WEIGHTS")" 'cannot open'
 cp "$WEIGHTS" w.safetensors

@@ -337,6 +337,21 @@ def last_bits(images):
     compare("last bits", "./last_bits.onnx", (t * torch.tensor([1., 0, 1])).double().numpy(), "--force")
 
 
+def lengths(images):
+    """Vectors divided by their lengths, of which one is of zeros and stays so."""
+    numbers = {"some": np.array([[[[1.]], [[0]], [[2]]]], np.float32)}
+    nodes = [("GlobalAveragePool", "x", "m", {}), ("Mul", "m some", "s", {}), ("LpNormalization", "s", "a", {"axis": 1}),
+             ("LpNormalization", "s", "b", {"axis": 3, "p": 1}), ("Add", "a b", "c", {}), ("Flatten", "c", "y", {})]
+    graph = helper.make_graph(
+        [helper.make_node(kind, inputs.split(), [output], **options) for kind, inputs, output, options in nodes], "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, None, None])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 3])],
+        [numpy_helper.from_array(value, name) for name, value in numbers.items()])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)]), "./lengths.onnx")
+    x = normalised(images).mean((2, 3)) * torch.tensor([1., 0, 2])
+    compare("lengths", "./lengths.onnx", (torch.nn.functional.normalize(x) + x.sign()).double().numpy(), "--force")
+
+
 def functions(images):
     """Two functions of the model's own, of which one calls the other, with an attribute for a node in it."""
     leaky = helper.make_node("LeakyRelu", ["t"], ["y"])
@@ -385,6 +400,7 @@ def main():
         of_any_number(images)
         sizes(images)
         functions(images)
+        lengths(images)
         last_bits(images)
         predicted()
     finish()

@@ -60,7 +60,7 @@ static void put_message(Message *message, uint64_t number, Message *inner)
 /* ---- parts of models ---- */
 
 enum { NODE = 1, INITIALIZER = 5, INPUT = 11, OUTPUT = 12 };
-enum { FLOAT = 1, INT64 = 7 };
+enum { FLOAT = 1, INT32 = 6, INT64 = 7, BOOL = 9 };
 
 /* Begins a graph whose input is x, of (1, 3, any, any). */
 static void begin_graph(Message *graph)
@@ -101,6 +101,36 @@ static void put_node(Message *graph, const char *type, const char *names, const 
 {
     Message node;
     begin_node(&node, type, names, output);
+    put_message(graph, NODE, &node);
+}
+
+static void put_whole_setting(Message *node, const char *name, uint64_t value)
+{
+    Message attribute;
+    begin(&attribute);
+    put_text(&attribute, 1, name);
+    put_whole(&attribute, 3, value);
+    put_whole(&attribute, 20, 2);
+    put_message(node, 5, &attribute);
+}
+
+static void put_text_setting(Message *node, const char *name, const char *value)
+{
+    Message attribute;
+    begin(&attribute);
+    put_text(&attribute, 1, name);
+    put_text(&attribute, 4, value);
+    put_whole(&attribute, 20, 3);
+    put_message(node, 5, &attribute);
+}
+
+/* A step with one setting that is a number. */
+static void put_node_with(Message *graph, const char *type, const char *names, const char *output,
+                          const char *setting, uint64_t value)
+{
+    Message node;
+    begin_node(&node, type, names, output);
+    put_whole_setting(&node, setting, value);
     put_message(graph, NODE, &node);
 }
 
@@ -350,6 +380,108 @@ START_TEST(constants_are_resized_by_the_weights_that_they_have)
 }
 END_TEST
 
+/* Numbers that the standard's own test of the operator expects: what lies outside repeats the
+ * border, also where what is made smaller is smoothed. */
+START_TEST(what_is_smoothed_repeats_its_border)
+{
+    static const uint64_t sizes[] = {1, 1, 4, 4}, four[] = {4};
+    static const float numbers[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16};
+    static const float scales[] = {1, 1, 0.6f, 0.6f};
+    static const float expected[] = {2.875f, 4.5f, 9.375f, 11};
+    Message graph, node;
+    size_t size;
+    PfOnnxModel *model;
+    PfError err = {0};
+    begin_graph(&graph);
+    put_tensor(&graph, "in", FLOAT, sizes, 4, numbers, sizeof numbers);
+    put_tensor(&graph, "scales", FLOAT, four, 1, scales, sizeof scales);
+    begin_node(&node, "Resize", "in - scales", "y");
+    put_text_setting(&node, "mode", "linear");
+    put_whole_setting(&node, "antialias", 1);
+    put_message(&graph, NODE, &node);
+    put_output(&graph, "y");
+    uint8_t *bytes = end_model(&graph, &size);
+    ck_assert_msg(!pf_onnx_model_new("x.onnx", bytes, size, -1, &model, &err), "%s", err.message);
+    ck_assert_msg(!pf_onnx_fold(model, &model->steps[0], &err), "%s", err.message);
+    const PfOnnxTensor *made = model->values[model->steps[0].outputs[0]].constant;
+    ck_assert_int_eq(made->dims.sizes[2] * made->dims.sizes[3], 4);
+    for (int i = 0; i < 4; i++)
+        ck_assert_float_eq_tol(((const float *)made->data)[i], expected[i], 1e-5f);
+    pf_onnx_model_free(&model);
+    free(bytes);
+}
+END_TEST
+
+/* What is computed of integers has 64 bits, and a file may have constants of 32. */
+START_TEST(integers_of_two_widths_go_together)
+{
+    static const uint64_t one[] = {1}, two[] = {2}, pair[] = {1, 1};
+    static const int64_t channel[] = {1}, last = 2, first_two[] = {0, 1};
+    static const int32_t places[] = {64}, all[] = {-1};
+    static const uint8_t is_first[] = {0};
+    Message graph;
+    begin_graph(&graph);
+    put_tensor(&graph, "first_two", INT64, two, 1, first_two, sizeof first_two);
+    put_tensor(&graph, "channel", INT64, pair, 2, channel, sizeof channel);
+    put_tensor(&graph, "last", INT64, pair, 2, &last, sizeof last);
+    put_tensor(&graph, "places", INT32, one, 1, places, sizeof places);
+    put_tensor(&graph, "all", INT32, one, 1, all, sizeof all);
+    put_tensor(&graph, "is_first", BOOL, one, 1, is_first, sizeof is_first);
+    put_node(&graph, "Shape", "x", "shape");
+    put_node_with(&graph, "Cast", "shape", "narrow", "to", INT32);
+    put_node(&graph, "Gather", "narrow first_two", "begin");
+    put_node_with(&graph, "Concat", "begin places", "joined", "axis", 0); /* 1, 3, 64 */
+    put_node(&graph, "ScatterND", "joined last all", "spread");           /* 1, 3, -1 */
+    put_node(&graph, "GatherND", "spread channel", "three");
+    put_node(&graph, "Where", "is_first all three", "chosen"); /* 3 */
+    put_node_with(&graph, "Concat", "all chosen places", "whole", "axis", 0);
+    put_node_with(&graph, "Cast", "whole", "wide", "to", INT64);
+    put_node(&graph, "Reshape", "x wide", "y");
+    put_output(&graph, "y");
+    check_network(&graph, NULL);
+}
+END_TEST
+
+/* A model with two functions of one name, of which only the second has operators that are read. */
+START_TEST(of_two_functions_the_one_that_is_meant_is_called)
+{
+    static const char *const overloads[] = {"other", "meant"}, *const types[] = {"Multinomial",
+                                                                                 "Relu"};
+    Message graph, node, more;
+    PfOnnx *onnx;
+    PfError err = {0};
+    begin_graph(&graph);
+    begin_node(&node, "F", "x", "y");
+    put_text(&node, 7, "mine");
+    put_text(&node, 8, "meant");
+    put_message(&graph, NODE, &node);
+    put_output(&graph, "y");
+    size_t size;
+    uint8_t *plain = end_model(&graph, &size);
+    begin(&more);
+    fwrite(plain, 1, size, more.out);
+    free(plain);
+    for (int i = 0; i < 2; i++) {
+        Message function;
+        begin(&function);
+        put_text(&function, 1, "F");
+        put_text(&function, 4, "a");
+        put_text(&function, 5, "b");
+        begin_node(&node, types[i], "a", "b");
+        put_message(&function, 7, &node);
+        put_text(&function, 10, "mine");
+        put_text(&function, 13, overloads[i]);
+        put_message(&more, 25, &function);
+    }
+    ck_assert_int_eq(fclose(more.out), 0);
+    ck_assert_msg(!pf_onnx_open_bytes("x.onnx", more.bytes, more.size, &onnx, &err), "%s",
+                  err.message);
+    ck_assert_msg(!pf_onnx_build(onnx, 8, &err), "%s", err.message);
+    pf_onnx_free(&onnx);
+    free(more.bytes);
+}
+END_TEST
+
 /* A chain of steps, and softmaxes whose masks are looked for along all of it. */
 static void put_chain(Message *graph, const char *type, const char *second, int length, int looks)
 {
@@ -462,6 +594,9 @@ int main(void)
     tcase_add_test(tcase, a_file_under_several_names_is_one_file);
     tcase_add_test(tcase, work_on_constants_is_taken_from_the_budget);
     tcase_add_test(tcase, constants_are_resized_by_the_weights_that_they_have);
+    tcase_add_test(tcase, what_is_smoothed_repeats_its_border);
+    tcase_add_test(tcase, integers_of_two_widths_go_together);
+    tcase_add_test(tcase, of_two_functions_the_one_that_is_meant_is_called);
     tcase_add_test(tcase, masks_are_not_looked_for_among_all_tensors);
     tcase_add_test(tcase, looks_at_constants_are_taken_from_the_budget);
     tcase_add_test(tcase, a_window_that_overflows_is_refused);

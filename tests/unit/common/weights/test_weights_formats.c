@@ -893,6 +893,35 @@ static int see_through(const char *const *prefixes, PfWeights **out, const PfArc
     return pf_weights_see_through_prefix(*out, arch, err);
 }
 
+START_TEST(words_are_found_in_names)
+{
+    static const char *const words[] = {"ema", "averag-", NULL};
+    static const struct {
+        const char *name;
+        bool is_found;
+    } cases[] = {{"ema", true},
+                 {"model_ema", true},
+                 {"callbacks.EMACallback.state", true},
+                 {"callbacks.ModelEma.state", true},
+                 {"netEMA", true},
+                 {"ema0.999", true},
+                 {"EMA{'decay': 0.9}", true},
+                 {"averaged_model", true},
+                 {"WeightAveraging", true},
+                 {"", false},
+                 {"semantic_encoder", false},
+                 {"schema.model", false},
+                 {"emanuel", false},
+                 {"cinema_ma", false},
+                 {"SEMANTIC", false}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        ck_assert_msg(pf_weights_has_word(cases[i].name, strlen(cases[i].name), words) ==
+                          cases[i].is_found,
+                      "%s", cases[i].name);
+    ck_assert(!pf_weights_has_word("model.ema", 7, words)); /* of "model.e" */
+}
+END_TEST
+
 START_TEST(prefixes_are_seen_through)
 {
     static const struct {
@@ -910,6 +939,8 @@ START_TEST(prefixes_are_seen_through)
                  {{"module.encoder_q.", "module.encoder_k."}, -1},
                  {{"student.net.", "teacher.net."}, 1},
                  {{"online.", "target."}, -1},
+                 {{"semantic_encoder.", "encoder."}, -1},
+                 {{"netEMA.", "net."}, 0},
                  {{"ema.", "momentum."}, -1}};
     PfArch *arch;
     ck_assert_int_eq(pf_arch_new("resnet18_w16", &arch, NULL), 0);
@@ -985,6 +1016,7 @@ int main(void)
     tcase_add_test(cases, an_entry_is_chosen);
     tcase_add_test(cases, of_two_copies_the_averaged_one_is_chosen);
     tcase_add_test(cases, file_and_key_are_told_apart);
+    tcase_add_test(cases, words_are_found_in_names);
     tcase_add_test(cases, prefixes_are_seen_through);
     tcase_add_test(cases, other_files_are_named);
     suite_add_tcase(suite, cases);
