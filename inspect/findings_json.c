@@ -326,8 +326,8 @@ static double shortened(float value)
 
 static void add_map(const Json *json, cJSON *root, const PfMap *map)
 {
-    PfFindingStatus status = {.done = map->positions != NULL,
-                              .reason = "there are fewer than two rows or features"};
+    PfFindingStatus status = {.done = map->positions != NULL};
+    snprintf(status.reason, sizeof status.reason, "%s", map->reason);
     cJSON *object = add_finding(root, "map", &status);
     if (!object) return;
     cJSON_AddStringToObject(object, "method", "t-SNE");
