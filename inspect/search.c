@@ -9,6 +9,7 @@
 #include "common/base/memory.h"
 #include "common/base/printable.h"
 #include "common/base/size_text.h"
+#include "inspect/export/export.h"
 #include "inspect/findings/duplicates.h"
 #include "inspect/findings/features.h"
 #include "inspect/findings/few_shot.h"
@@ -304,6 +305,16 @@ static int find_by_heads(Search *search, PfError *err)
     return failed;
 }
 
+/* For the export, which need not look for them again. */
+static int keep_nearest(const Search *search, PfError *err)
+{
+    const int64_t wanted = pf_min(PF_EXPORT_NEIGHBOURS, search->rows->count - 1);
+    if (!search->options->export_folder || wanted < 1) return 0;
+    if (!search->near || search->near->k < wanted) return 0;
+    return pf_neighbours_first(search->near, (int)wanted, &search->findings->neighbours.nearest,
+                               err);
+}
+
 int pf_search_run(const PfInspectOptions *options, const PfRows *rows, PfFindings *findings,
                   PfError *err)
 {
@@ -320,7 +331,8 @@ int pf_search_run(const PfInspectOptions *options, const PfRows *rows, PfFinding
             pf_models_compare(options->models, options->model_count, rows, &findings->models, err);
     if (!failed)
         failed = find_odd_images(&search, err) || find_neighbours(&search, err) ||
-                 find_by_neighbours(&search, err) || find_by_heads(&search, err);
+                 find_by_neighbours(&search, err) || keep_nearest(&search, err) ||
+                 find_by_heads(&search, err);
     for (int list = 0; list < 2; list++) pf_neighbours_free(&search.lists[list]);
     free(search.references);
     return failed ? -1 : 0;
