@@ -223,7 +223,8 @@ typedef struct PfComparedModel {
     int64_t right;
     double accuracy, macro_recall, log_loss;
     PfInterval interval;
-    int32_t *predictions; /* (rows of the cache) class; -1 where it was not asked */
+    int32_t *predictions; /* (rows of the cache) class, their number for one that the cache does not
+                             have; -1 where it was not asked */
 } PfComparedModel;
 
 typedef struct PfComparedPair {
