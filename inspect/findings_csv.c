@@ -1,5 +1,6 @@
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/base/printable.h"
 #include "common/base/process.h"
@@ -84,7 +85,10 @@ int pf_findings_write_csv(const PfInspectOptions *options, const PfRows *rows,
     size_t size;
     FILE *stream = open_memstream(&text, &size);
     if (!stream) return pf_fail(err, PF_EXIT_FAILED, "out of memory");
-    Table table = {{.stream = stream, .shields_formulas = options->csv_safe}, options, rows};
+    PfCsv csv = {.stream = stream,
+                 .shields_formulas = options->csv_safe,
+                 .is_terminal = !strcmp(options->csv, "-") && isatty(STDOUT_FILENO)};
+    Table table = {csv, options, rows};
     fputs("finding,path,group,split,label,suggested,score\n", stream);
     write_all(&table, findings);
     int failed = ferror(stream);

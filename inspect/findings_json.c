@@ -11,6 +11,9 @@
 #include "inspect/findings_file.h"
 #include "inspect/words.h"
 
+/* Of more classes the joint is left out: it has a number for each pair of them. */
+#define MOST_JOINT_CLASSES 1024
+
 typedef struct Json {
     const PfInspectOptions *options;
     const PfRows *rows;
@@ -127,6 +130,15 @@ static void add_duplicates(const Json *json, cJSON *root, const PfDuplicates *fo
     }
 }
 
+static void add_joint(cJSON *object, const PfLabelErrors *found)
+{
+    cJSON *joint = cJSON_AddArrayToObject(object, "joint");
+    for (int c = 0; c < found->classes; c++)
+        cJSON_AddItemToArray(
+            joint,
+            cJSON_CreateDoubleArray(found->joint + (int64_t)c * found->classes, found->classes));
+}
+
 static void add_label_errors(const Json *json, cJSON *root, const PfLabelErrors *found)
 {
     cJSON *object = add_finding(root, "labels", &found->status);
@@ -135,11 +147,7 @@ static void add_label_errors(const Json *json, cJSON *root, const PfLabelErrors 
     add_number(object, "rows", (double)found->rows);
     add_number(object, "accuracy", found->accuracy);
     add_number(object, "noise", found->noise);
-    cJSON *joint = cJSON_AddArrayToObject(object, "joint");
-    for (int c = 0; c < found->classes; c++)
-        cJSON_AddItemToArray(
-            joint,
-            cJSON_CreateDoubleArray(found->joint + (int64_t)c * found->classes, found->classes));
+    if (found->classes <= MOST_JOINT_CLASSES) add_joint(object, found);
     cJSON *errors = cJSON_AddArrayToObject(root, "label_errors");
     for (int64_t i = 0; i < found->count; i++) {
         const PfLabelError *error = &found->errors[i];
@@ -326,8 +334,8 @@ static double shortened(float value)
 
 static void add_map(const Json *json, cJSON *root, const PfMap *map)
 {
-    PfFindingStatus status = {.done = map->positions != NULL,
-                              .reason = "there are fewer than two rows or features"};
+    PfFindingStatus status = {.done = map->positions != NULL};
+    snprintf(status.reason, sizeof status.reason, "%s", map->reason);
     cJSON *object = add_finding(root, "map", &status);
     if (!object) return;
     cJSON_AddStringToObject(object, "method", "t-SNE");

@@ -6,14 +6,25 @@
 #include "inspect/options.h"
 #include "inspect/rows/rows.h"
 
-/* Probabilities of the cache's classes for every sound row, by the model's target of classes:
- * *probabilities: malloc'ed, (rows, classes), NaN for broken rows. Classes are known by their
- * names; those that the model does not have get 0. */
-int pf_models_predict(const char *path, const PfRows *rows, float **probabilities, PfError *err);
+/* What a model says of every row, by its target of classes. Classes are known by their names. */
+typedef struct PfModelAnswers {
+    int classes;          /* of the cache */
+    float *probabilities; /* (rows, classes) 0 of those that the model does not know; NaN of rows
+                             that are broken */
+    float *others;        /* (rows) the highest one of a class that the cache does not have */
+    uint8_t *known;       /* (classes) whether the model knows it */
+} PfModelAnswers;
 
-/* Several models on the rows with a label of one split: test, else val as the models know it that
- * were trained on this cache, if they agree, else all. Takes the memory
- * of a block of probabilities and of one prediction a row and model. */
+/* names_unknown: classes that the model does not know are named in a warning. Free with
+ * pf_model_answers_free, on failure too. */
+int pf_models_predict(const char *path, const PfRows *rows, bool names_unknown, PfModelAnswers *out,
+                      PfError *err);
+void pf_model_answers_free(PfModelAnswers *answers);
+
+/* Several models on the rows of one split that have a label which all of them know: test, else val
+ * as the models know it that were trained on this cache, if they agree, else all. Classes that one
+ * does not know are named in a warning. Takes the memory of a block of probabilities and of one
+ * prediction a row and model. */
 int pf_models_compare(const char *const *paths, int count, const PfRows *rows,
                       PfModelComparison *out, PfError *err);
 

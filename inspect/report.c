@@ -1,30 +1,52 @@
 #include "inspect/report.h"
 
 #include "common/base/clock.h"
+#include "common/base/integers.h"
 #include "common/base/log.h"
 #include "inspect/export/export.h"
 #include "inspect/model/model_outputs.h"
 #include "inspect/neighbours/neighbours.h"
 #include "inspect/page/cache_page.h"
 
-#define EXPORTED_NEIGHBOURS 10
-
-static int export_rows(const PfInspectOptions *options, const PfRows *rows, const PfPageData *data,
-                       PfError *err)
+static void on_progress(void *context, int64_t done, int64_t total)
 {
-    PfNeighbours neighbours = {.k = EXPORTED_NEIGHBOURS};
+    (void)total;
+    pf_progress_update(context, done, "neighbours for --export");
+}
+
+/* Those that nobody has looked for yet. */
+static int find_neighbours(const PfInspectOptions *options, const PfRows *rows,
+                           PfNeighbours *neighbours, PfError *err)
+{
     PfNeighboursWay way = {.method = pf_inspect_options_method(options)};
-    if (rows->count <= neighbours.k) neighbours.k = (int)rows->count - 1;
-    bool has_any = neighbours.k > 0;
-    int failed = has_any && pf_neighbours_find(rows, &neighbours, 1, &way, NULL, NULL, err);
-    if (!failed)
-        failed =
-            pf_export_write(options->export_folder, data, rows, has_any ? &neighbours : NULL, err);
-    if (has_any) pf_neighbours_free(&neighbours);
+    PfProgress progress;
+    pf_progress_start(&progress, "rows compared", rows->count);
+    int failed = pf_neighbours_find(rows, neighbours, 1, &way, on_progress, &progress, err);
+    pf_progress_end(&progress);
     if (!failed && way.by_cells)
         pf_say("exported neighbours were looked for in %d of %d cells: %.1f %% of them are the "
                "nearest; --exact compares all pairs",
                way.probes, way.cells, 100 * way.recall[0]);
+    return failed;
+}
+
+static int export_rows(const PfInspectOptions *options, const PfRows *rows,
+                       const PfFindings *findings, const PfPageData *data, PfError *err)
+{
+    const PfNeighbourLists *found = &findings->neighbours;
+    PfNeighbours own = {.k = (int)pf_min(PF_EXPORT_NEIGHBOURS, rows->count - 1)};
+    const PfNeighbours *neighbours = found->nearest.index ? &found->nearest : &own;
+    if (neighbours == &own && own.k > 0 && find_neighbours(options, rows, &own, err)) {
+        pf_neighbours_free(&own);
+        return -1;
+    }
+    int failed = pf_export_write(options->export_folder, data, rows,
+                                 neighbours->k > 0 ? neighbours : NULL, err);
+    pf_neighbours_free(&own);
+    if (!failed && neighbours != &own && found->way.by_cells)
+        pf_say("exported neighbours are the first %d of the %d that were looked for in %d of %d "
+               "cells; --exact compares all pairs",
+               neighbours->k, found->k[0], found->way.probes, found->way.cells);
     if (!failed) pf_say("exported: %s", options->export_folder);
     return failed;
 }
@@ -53,7 +75,7 @@ int pf_report_write(const PfInspectOptions *options, const PfRows *rows, const P
             pf_cache_page_nearest(&page, rows, err) ||
             (!options->no_map && pf_cache_page_map(&page, rows, options->map ? map : NULL, err)) ||
             (options->output && pf_page_write(options->output, &page.data, err)) ||
-            (options->export_folder && export_rows(options, rows, &page.data, err));
+            (options->export_folder && export_rows(options, rows, findings, &page.data, err));
     }
     pf_cache_page_close(&page);
     if (!failed && options->output)

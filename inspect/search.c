@@ -9,6 +9,7 @@
 #include "common/base/memory.h"
 #include "common/base/printable.h"
 #include "common/base/size_text.h"
+#include "inspect/export/export.h"
 #include "inspect/findings/duplicates.h"
 #include "inspect/findings/features.h"
 #include "inspect/findings/few_shot.h"
@@ -169,41 +170,82 @@ static const char *why_not_learn(const PfRows *rows)
     return rows->labels ? "all images with a label are of one class" : why_no_labels(rows);
 }
 
-/* Labels of the rows that have probabilities. */
-static int32_t *judged_labels(const PfRows *rows, const float *probabilities, PfError *err)
+/* Labels of the rows that have probabilities, and that the judge knows. known: (classes) NULL: all
+ * of them. */
+static int32_t *judged_labels(const PfRows *rows, const float *probabilities, const uint8_t *known,
+                              PfError *err)
 {
     int32_t *labels = pf_calloc((size_t)rows->count, sizeof *labels, err);
-    for (int64_t i = 0; labels && i < rows->count; i++)
-        labels[i] = isnan(probabilities[i * rows->class_count]) ? -1 : rows->labels[i];
+    for (int64_t i = 0; labels && i < rows->count; i++) {
+        bool is_known = rows->labels[i] >= 0 && (!known || known[rows->labels[i]]);
+        labels[i] = is_known && !isnan(probabilities[i * rows->class_count]) ? rows->labels[i] : -1;
+    }
     return labels;
 }
 
-static int judge_labels(Search *search, PfError *err)
+/* answers: of a model; NULL: the heads of the folds. */
+static int judge_labels(Search *search, const PfModelAnswers *answers, PfError *err)
 {
     const PfRows *rows = search->rows;
     PfLabelErrors *out = &search->findings->labels;
-    int32_t *labels = judged_labels(rows, out->probabilities, err);
-    PfLabelProbabilities given = {rows->count, rows->class_count, labels, out->probabilities};
+    int32_t *labels = judged_labels(rows, out->probabilities, answers ? answers->known : NULL, err);
+    PfLabelProbabilities given = {rows->count, rows->class_count, labels, out->probabilities,
+                                  answers ? answers->others : NULL};
     int failed = !labels || pf_label_errors_judge(&given, out, err);
     free(labels);
+    if (!failed && !out->status.done)
+        skip(&out->status, answers ? "the model knows the class of no image that has a label"
+                                   : "all images with a label are of one group, or equal");
     if (!failed && search->voters)
         failed = pf_label_errors_ask_neighbours(rows, search->voters, VOTERS, out, err);
     return failed ? -1 : 0;
 }
 
-/* Whether a probability of each class for each image takes more memory than there may be. */
-static bool skip_large_probabilities(Search *search)
+static int judge_by_model(Search *search, PfError *err)
+{
+    const PfInspectOptions *options = search->options;
+    PfModelAnswers answers;
+    /* Of several models, the comparison has named the classes that they do not know. */
+    int failed = pf_models_predict(options->models[0], search->rows, options->model_count == 1,
+                                   &answers, err);
+    search->findings->labels.probabilities = answers.probabilities;
+    answers.probabilities = NULL;
+    if (!failed) failed = judge_labels(search, &answers, err);
+    pf_model_answers_free(&answers);
+    return failed;
+}
+
+/* Whether a probability of each class for each image, and so many bytes for each pair of classes,
+ * take more memory than there may be. */
+static bool skip_large_probabilities(const Search *search, int64_t pair_bytes,
+                                     PfFindingStatus *status)
 {
     const PfRows *rows = search->rows;
-    const int64_t bytes = rows->count * rows->class_count * (int64_t)sizeof(float);
+    const int64_t classes = rows->class_count;
+    const int64_t bytes =
+        rows->count * classes * (int64_t)sizeof(float) + classes * classes * pair_bytes;
     if (bytes <= rows->memory_bytes) return false;
     char needed[PF_SIZE_TEXT], free_bytes[PF_SIZE_TEXT];
-    pf_format(search->findings->labels.status.reason, PF_FINDING_REASON_SIZE,
+    pf_format(status->reason, sizeof status->reason,
               "the probabilities of %lld images and %lld classes take %s, and %s may be taken; "
               "--memory allows more",
-              (long long)rows->count, (long long)rows->class_count, pf_size_text(bytes, needed),
+              (long long)rows->count, (long long)classes, pf_size_text(bytes, needed),
               pf_size_text(rows->memory_bytes, free_bytes));
     return true;
+}
+
+/* The lists of neighbours, where the table of pairs of classes has room beside them; else NULL. */
+static const PfNeighbours *overlap_neighbours(const Search *search)
+{
+    const PfRows *rows = search->rows;
+    const int64_t classes = rows->class_count, bytes = classes * classes * PF_VOTES_PAIR_BYTES;
+    if (bytes <= rows->memory_bytes) return search->near;
+    char needed[PF_SIZE_TEXT], free_bytes[PF_SIZE_TEXT];
+    pf_warn("which classes look alike is not looked for, as the pairs of %lld classes take %s, and "
+            "%s may be taken; --memory allows more",
+            (long long)classes, pf_size_text(bytes, needed),
+            pf_size_text(rows->memory_bytes, free_bytes));
+    return NULL;
 }
 
 static int find_label_errors(Search *search, PfError *err)
@@ -215,17 +257,15 @@ static int find_label_errors(Search *search, PfError *err)
         skip(&out->status, why_not_learn(search->rows));
         return 0;
     }
-    if (skip_large_probabilities(search)) return 0;
-    if (options->model_count) {
-        if (pf_models_predict(options->models[0], search->rows, &out->probabilities, err))
-            return -1;
-        return judge_labels(search, err);
-    }
+    if (skip_large_probabilities(search, PF_LABEL_ERRORS_PAIR_BYTES + PF_VOTES_PAIR_BYTES,
+                                 &out->status))
+        return 0;
+    if (options->model_count) return judge_by_model(search, err);
     pf_progress_start(&search->progress, "folds", options->folds);
     int failed = pf_label_errors_out_of_fold(search->rows, options->folds, (uint64_t)options->seed,
                                              on_progress, search, out, err);
     pf_progress_end(&search->progress);
-    return failed || judge_labels(search, err) ? -1 : 0;
+    return failed || judge_labels(search, NULL, err) ? -1 : 0;
 }
 
 static int find_by_neighbours(Search *search, PfError *err)
@@ -245,7 +285,8 @@ static int find_by_neighbours(Search *search, PfError *err)
     if (search->all || options->classes) {
         if (!rows->labels)
             skip(&findings->classes.status, why_no_labels(rows));
-        else if (pf_votes_classes(rows, search->near, options->neighbour, &findings->classes, err))
+        else if (pf_votes_classes(rows, overlap_neighbours(search), options->neighbour,
+                                  &findings->classes, err))
             return -1;
     }
     if (!search->all && !options->knn) return 0;
@@ -297,11 +338,22 @@ static int find_by_heads(Search *search, PfError *err)
         skip(&findings->few_shot.status, why_not_learn(search->rows));
         return 0;
     }
+    if (skip_large_probabilities(search, 0, &findings->few_shot.status)) return 0;
     pf_progress_start(&search->progress, "few-shot points", 0);
     int failed = pf_few_shot_measure(search->rows, options->seeds, (uint64_t)options->seed,
                                      on_progress, search, &findings->few_shot, err);
     pf_progress_end(&search->progress);
     return failed;
+}
+
+/* For the export, which need not look for them again. */
+static int keep_nearest(const Search *search, PfError *err)
+{
+    const int64_t wanted = pf_min(PF_EXPORT_NEIGHBOURS, search->rows->count - 1);
+    if (!search->options->export_folder || wanted < 1) return 0;
+    if (!search->near || search->near->k < wanted) return 0;
+    return pf_neighbours_first(search->near, (int)wanted, &search->findings->neighbours.nearest,
+                               err);
 }
 
 int pf_search_run(const PfInspectOptions *options, const PfRows *rows, PfFindings *findings,
@@ -320,7 +372,8 @@ int pf_search_run(const PfInspectOptions *options, const PfRows *rows, PfFinding
             pf_models_compare(options->models, options->model_count, rows, &findings->models, err);
     if (!failed)
         failed = find_odd_images(&search, err) || find_neighbours(&search, err) ||
-                 find_by_neighbours(&search, err) || find_by_heads(&search, err);
+                 find_by_neighbours(&search, err) || keep_nearest(&search, err) ||
+                 find_by_heads(&search, err);
     for (int list = 0; list < 2; list++) pf_neighbours_free(&search.lists[list]);
     free(search.references);
     return failed ? -1 : 0;

@@ -439,7 +439,7 @@ static void tell_map(const Words *words, const PfMap *map)
 {
     const PfInspectOptions *options = words->options;
     if (!map->positions) {
-        say(words, "Map: not drawn, as there are fewer than two rows or features.");
+        say(words, "Map: not drawn, as %" PF_SENTENCE ".", map->reason);
         return;
     }
     say(words, "Map: places of %lld images by t-SNE, trustworthiness %.3f (k = %d).%s",

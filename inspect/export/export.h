@@ -12,6 +12,9 @@
  * Arrays do not tell who wrote them: they are an export's where its rows.csv lies beside them. */
 int pf_export_check(const char *folder, const PfOutput *others, int count, PfError *err);
 
+/* Of each row, where there are so many. */
+#define PF_EXPORT_NEIGHBOURS 10
+
 /* Into the folder:
  *   features.npy  (rows, features) float32     features.fvecs  the same for FAISS
  *   labels.npy    (rows) int32, of the first target of classes, -1: none

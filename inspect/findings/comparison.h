@@ -26,7 +26,8 @@ typedef struct PfComparisonScore {
     PfComparedModel *out;     /* lent */
 } PfComparisonScore;
 
-/* out: its path is set, the rest 0. cache_rows: of the cache. End it after a failure, too. */
+/* out: its path is set, the rest 0. classes: of the probabilities; labels need not have them all.
+ * cache_rows: of the cache. End it after a failure, too. */
 int pf_comparison_score_start(PfComparisonScore *score, int classes, const int32_t *labels,
                               int64_t cache_rows, const int32_t *rows, int64_t count,
                               PfComparedModel *out, PfError *err);

@@ -30,5 +30,6 @@ void pf_findings_free(PfFindings *findings)
     free(findings->models.models);
     free(findings->models.pairs);
     free(findings->near.images);
+    pf_neighbours_free(&findings->neighbours.nearest);
     *findings = (PfFindings){0};
 }

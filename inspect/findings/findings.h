@@ -28,6 +28,8 @@ typedef struct PfNeighbourLists {
     int count; /* lists: 1, or 2: among all rows, and among the train rows with a label */
     int k[2];
     bool of_train_rows[2]; /* with a label; else of all rows */
+    PfNeighbours nearest;  /* the first of each row's among all rows, where they are exported and
+                              were looked for anyway; index NULL: they are not here; owned */
 } PfNeighbourLists;
 
 /* ---- duplicates ---- */
@@ -221,7 +223,8 @@ typedef struct PfComparedModel {
     int64_t right;
     double accuracy, macro_recall, log_loss;
     PfInterval interval;
-    int32_t *predictions; /* (rows of the cache) class; -1 where it was not asked */
+    int32_t *predictions; /* (rows of the cache) class, their number for one that the cache does not
+                             have; -1 where it was not asked */
 } PfComparedModel;
 
 typedef struct PfComparedPair {

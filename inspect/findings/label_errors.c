@@ -26,6 +26,14 @@ static const float *probabilities_of(const Judgement *judgement, int64_t row)
 
 /* ---- the joint ---- */
 
+/* Whether the highest of all probabilities is that of the row's label. */
+static bool is_right(const PfLabelProbabilities *given, int64_t row)
+{
+    const float *p = given->probabilities + row * given->classes;
+    if (pf_probe_best(p, given->classes) != given->labels[row]) return false;
+    return !given->others || given->others[row] <= p[given->labels[row]];
+}
+
 static void find_thresholds(const Judgement *judgement)
 {
     const PfLabelProbabilities *given = judgement->given;
@@ -38,7 +46,7 @@ static void find_thresholds(const Judgement *judgement)
         out->thresholds[label] += (double)p[label];
         judgement->label_counts[label]++;
         out->rows++;
-        right += pf_probe_best(p, given->classes) == label;
+        right += is_right(given, i);
     }
     out->accuracy = out->rows ? (double)right / (double)out->rows : NAN;
     for (int c = 0; c < given->classes; c++)
@@ -223,14 +231,14 @@ int pf_label_errors_judge(const PfLabelProbabilities *given, PfLabelErrors *out,
     judgement.counts = pf_calloc(classes * classes, sizeof(int64_t), err);
     int failed = !out->thresholds || !out->joint || !judgement.label_counts || !judgement.scaled ||
                  !judgement.counts;
-    if (!failed) {
-        find_thresholds(&judgement);
+    if (!failed) find_thresholds(&judgement);
+    if (!failed && out->rows) {
         find_joint(&judgement);
         failed = mark_and_list(&judgement, err);
     }
     free(judgement.label_counts);
     free(judgement.scaled);
     free(judgement.counts);
-    out->status.done = !failed;
+    out->status.done = !failed && out->rows;
     return failed ? -1 : 0;
 }

@@ -19,10 +19,15 @@ typedef struct PfLabelProbabilities {
     int classes;
     const int32_t *labels;      /* (rows) negative: not judged */
     const float *probabilities; /* (rows, classes); of a row that is not judged anything */
+    const float *others;        /* (rows) the highest probability of a class that is none of these:
+                                   it counts for the accuracy alone; NULL: there are no others */
 } PfLabelProbabilities;
 
+/* Memory that the tables of pairs of classes take meanwhile. */
+#define PF_LABEL_ERRORS_PAIR_BYTES ((int64_t)(2 * sizeof(double) + sizeof(int64_t)))
+
 /* Fills thresholds, joint, noise, accuracy, rows and errors; knn_label is -1. Ties of margins go by
- * the rows' numbers. */
+ * the rows' numbers. Where no row is judged it is not done, and the caller says why. */
 int pf_label_errors_judge(const PfLabelProbabilities *given, PfLabelErrors *out, PfError *err);
 
 /* Probabilities of every row with a label, by heads that have learned from the other folds: into

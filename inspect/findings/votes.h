@@ -22,6 +22,9 @@ int32_t pf_votes_count(const PfRows *rows, const PfNeighbours *neighbours, int64
 int pf_votes_score(const PfRows *rows, const PfNeighbours *neighbours, PfKnnScores *train,
                    PfKnnScores *held_out, PfError *err);
 
+/* Memory that is taken for each pair of classes. */
+#define PF_VOTES_PAIR_BYTES ((int64_t)sizeof(double))
+
 /* Rows by class and split, and which classes are neighbours of which: the first k neighbours of
  * each row. neighbours: NULL for the counts alone. */
 int pf_votes_classes(const PfRows *rows, const PfNeighbours *neighbours, int k,

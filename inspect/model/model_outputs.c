@@ -1,5 +1,7 @@
 #include "inspect/model/model_outputs.h"
 
+#include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +14,15 @@
 
 #define BLOCK_BYTES ((int64_t)32 << 20)
 
+#define UNKNOWN (-1) /* to the model */
+#define OTHERS (-2)  /* the highest of those classes of the model that the cache does not have */
+
+/* What the model has of a target of the page. */
+typedef struct Match {
+    const PfScorerTarget *source; /* NULL: nothing */
+    bool has_others;              /* the page's last class stands for OTHERS */
+} Match;
+
 /* A model's outputs on the rows of a page. */
 typedef struct Scoring {
     PfCachePage *page;
@@ -20,8 +31,10 @@ typedef struct Scoring {
     PfModel *model;
     PfScorer *scorer;
     PfPreprocess preprocess; /* crop 0: the model does not say */
+    Match *matches;          /* (targets of the page) */
     int *sources;            /* (outputs of the page's targets, one after the other) the scorer's
-                                column, or -1 */
+                                column, UNKNOWN or OTHERS */
+    uint8_t *is_shown;       /* (scorer->outputs) the page has a column of its own for it */
     float *row;              /* (scorer->outputs) */
 } Scoring;
 
@@ -35,29 +48,101 @@ static const PfScorerTarget *find_target(const PfScorer *scorer, const PfPageTar
 }
 
 /* Classes and labels are known by their names, numbers by their place. */
+static int find_source(const PfPageTarget *target, int column, const PfScorerTarget *source)
+{
+    const bool has_names = target->names && source->classes;
+    for (int s = 0; s < source->outputs; s++)
+        if (has_names ? !strcmp(target->names[column], source->classes[s]) : s == column)
+            return source->first + s;
+    return UNKNOWN;
+}
+
+/* The page's target gets one more class where the model has classes that the cache lacks. */
+static int match_target(Scoring *scoring, int index, PfError *err)
+{
+    PfPageTarget *target = &scoring->page->data.targets[index];
+    Match *match = &scoring->matches[index];
+    int shown = 0;
+    match->source = find_target(scoring->scorer, target);
+    if (!match->source || target->kind != PF_TARGET_CLASS) return 0;
+    for (int c = 0; c < target->width; c++) shown += find_source(target, c, match->source) >= 0;
+    match->has_others = shown < match->source->outputs;
+    return match->has_others
+               ? pf_cache_page_add_class(scoring->page, target, "(another class)", err)
+               : 0;
+}
+
+/* Rows of classes that the model does not know are told of, as they are judged by nothing. */
+static void say_unjudged(PfPageData *data, const PfPageTarget *target)
+{
+    int64_t rows = 0;
+    for (int64_t i = 0; target->labels && i < data->rows; i++)
+        rows += target->labels[i] >= 0 && target->unknown[target->labels[i]];
+    if (rows)
+        pf_page_add_fact(
+            data, "not judged",
+            "%lld of the images: '%s' is of a class there that the model does not know",
+            (long long)rows, target->name);
+}
+
+/* Returns the columns that are known, or -1. sources: (target->width) */
+static int match_columns(Scoring *scoring, int index, int *sources, PfError *err)
+{
+    PfPageData *data = &scoring->page->data;
+    PfPageTarget *target = &data->targets[index];
+    const Match *match = &scoring->matches[index];
+    const int width = target->width - match->has_others;
+    int known = 0;
+    for (int c = 0; c < target->width; c++) {
+        sources[c] = match->source ? find_source(target, c, match->source) : UNKNOWN;
+        if (c == width) sources[c] = OTHERS;
+        if (sources[c] < 0) continue;
+        scoring->is_shown[sources[c]] = 1;
+        known++;
+    }
+    if (!match->source) return 0;
+    if (!pf_cache_page_outputs(scoring->page, target, err)) return -1;
+    if (!target->names || known == width) return known;
+    uint8_t *unknown = pf_cache_page_unknown(scoring->page, target, err);
+    for (int c = 0; c < width && unknown; c++) unknown[c] = sources[c] == UNKNOWN;
+    if (unknown && target->kind == PF_TARGET_CLASS) say_unjudged(data, target);
+    return unknown ? known : -1;
+}
+
 static int find_columns(Scoring *scoring, PfError *err)
 {
     const PfPageData *data = &scoring->page->data;
-    int total = 0, next = 0, known = 0;
-    for (int t = 0; t < data->target_count; t++) total += data->targets[t].width;
+    int total = 0, known = 0;
+    scoring->matches = pf_calloc((size_t)data->target_count + 1, sizeof *scoring->matches, err);
+    scoring->is_shown = pf_calloc((size_t)scoring->scorer->outputs + 1, 1, err);
+    if (!scoring->matches || !scoring->is_shown) return -1;
+    for (int t = 0; t < data->target_count; t++) {
+        if (match_target(scoring, t, err)) return -1;
+        total += data->targets[t].width;
+    }
     scoring->sources = pf_calloc((size_t)total + 1, sizeof *scoring->sources, err);
     if (!scoring->sources) return -1;
+    int *next = scoring->sources;
     for (int t = 0; t < data->target_count; t++) {
-        PfPageTarget *target = &data->targets[t];
-        const PfScorerTarget *source = find_target(scoring->scorer, target);
-        for (int c = 0; c < target->width; c++, next++) {
-            scoring->sources[next] = -1;
-            for (int s = 0; source && s < source->outputs; s++)
-                if (target->names && source->classes ? !strcmp(target->names[c], source->classes[s])
-                                                     : s == c)
-                    scoring->sources[next] = source->first + s;
-            known += scoring->sources[next] >= 0;
-        }
-        if (source && !pf_cache_page_outputs(scoring->page, target, err)) return -1;
+        int found = match_columns(scoring, t, next, err);
+        if (found < 0) return -1;
+        known += found;
+        next += data->targets[t].width;
     }
     if (known) return 0;
     return pf_fail(err, PF_EXIT_IDENTITY, "model '%s' predicts none of the targets of '%s'",
                    pf_model_path(scoring->model), pf_cache_path(scoring->page->cache));
+}
+
+/* What a column of the page shows that the model has none of its own for. */
+static float value_beside(const Scoring *scoring, const PfScorerTarget *source, int column,
+                          const float *outputs)
+{
+    float highest = 0;
+    if (isnan(outputs[source->first])) return NAN; /* nothing was predicted */
+    for (int s = source->first; column == OTHERS && s < source->first + source->outputs; s++)
+        if (!scoring->is_shown[s]) highest = fmaxf(highest, outputs[s]);
+    return highest;
 }
 
 static void take_row(const Scoring *scoring, int64_t row, const float *outputs)
@@ -79,10 +164,14 @@ static void take_row(const Scoring *scoring, int64_t row, const float *outputs)
             const float *read;
             float *write;
         } to = {target->outputs};
-        for (int c = 0; c < target->width; c++, next++)
+        for (int c = 0; c < target->width; c++, next++) {
+            int source = scoring->sources[next];
             if (target->outputs)
                 to.write[row * target->width + c] =
-                    scoring->sources[next] < 0 ? 0 : outputs[scoring->sources[next]];
+                    source >= 0
+                        ? outputs[source]
+                        : value_beside(scoring, scoring->matches[t].source, source, outputs);
+        }
     }
 }
 
@@ -139,7 +228,9 @@ int pf_model_outputs_fill(PfCachePage *page, const PfModelNetworkOptions *option
     if (!page->data.is_anonymous)
         pf_page_add_fact(&page->data, "model", "%s", slash ? slash + 1 : path);
     int failed = run_model(&scoring, options, err);
+    free(scoring.matches);
     free(scoring.sources);
+    free(scoring.is_shown);
     free(scoring.row);
     pf_scorer_free(&scoring.scorer);
     pf_model_close(&scoring.model);

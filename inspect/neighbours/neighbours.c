@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/integers.h"
 #include "common/base/memory.h"
@@ -101,6 +102,24 @@ void pf_neighbours_free(PfNeighbours *neighbours)
     free(neighbours->similarity);
     neighbours->index = NULL;
     neighbours->similarity = NULL;
+}
+
+int pf_neighbours_first(const PfNeighbours *from, int k, PfNeighbours *out, PfError *err)
+{
+    size_t places = (size_t)from->count * (size_t)k;
+    *out = (PfNeighbours){.k = k, .count = from->count};
+    out->index = pf_alloc_aligned(places, sizeof *out->index, err);
+    out->similarity = pf_alloc_aligned(places, sizeof *out->similarity, err);
+    if (!out->index || !out->similarity) {
+        pf_neighbours_free(out);
+        return -1;
+    }
+    for (int64_t i = 0; i < from->count; i++) {
+        memcpy(out->index + i * k, from->index + i * from->k, (size_t)k * sizeof *out->index);
+        memcpy(out->similarity + i * k, from->similarity + i * from->k,
+               (size_t)k * sizeof *out->similarity);
+    }
+    return 0;
 }
 
 /* ---- of one image ---- */

@@ -60,6 +60,9 @@ int pf_neighbours_find(const PfRows *rows, PfNeighbours *lists, int count, PfNei
                        PfNeighboursProgress *progress, void *context, PfError *err);
 void pf_neighbours_free(PfNeighbours *neighbours);
 
+/* A copy of the first k of each row's neighbours: at most from->k. Free it likewise. */
+int pf_neighbours_first(const PfNeighbours *from, int k, PfNeighbours *out, PfError *err);
+
 /* The k rows nearest to x, (features) numbers that need not be of length 1. index, similarity: (k),
  * as above. */
 int pf_neighbours_of(const PfRows *rows, const float *x, int k, int32_t *index, float *similarity,

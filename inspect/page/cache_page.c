@@ -129,6 +129,23 @@ float *pf_cache_page_outputs(PfCachePage *page, PfPageTarget *target, PfError *e
     return outputs;
 }
 
+int pf_cache_page_add_class(PfCachePage *page, PfPageTarget *target, const char *name, PfError *err)
+{
+    const char **names = own(page, (size_t)target->width + 1, sizeof *names, err);
+    if (!names) return -1;
+    for (int c = 0; c < target->width; c++) names[c] = target->names[c];
+    names[target->width++] = name;
+    target->names = names;
+    return 0;
+}
+
+uint8_t *pf_cache_page_unknown(PfCachePage *page, PfPageTarget *target, PfError *err)
+{
+    uint8_t *unknown = own(page, (size_t)target->width, 1, err);
+    target->unknown = unknown;
+    return unknown;
+}
+
 /* ---- the map ---- */
 
 static void show_map(PfCachePage *page, const PfMap *map)

@@ -38,6 +38,15 @@ void pf_cache_page_close(PfCachePage *page);
  * short. Lent by the page, whose target has it from now on. */
 float *pf_cache_page_outputs(PfCachePage *page, PfPageTarget *target, PfError *err);
 
+/* One more class, of which no row is, before there is room for outputs. name: lent as long as the
+ * page is. */
+int pf_cache_page_add_class(PfCachePage *page, PfPageTarget *target, const char *name,
+                            PfError *err);
+
+/* Room for the classes or labels that the model does not know, 0 until they are marked: (width). As
+ * of pf_cache_page_outputs. */
+uint8_t *pf_cache_page_unknown(PfCachePage *page, PfPageTarget *target, PfError *err);
+
 /* The map on the page. drawn: lent as long as the page is; NULL: it is drawn now. */
 int pf_cache_page_map(PfCachePage *page, const PfRows *rows, const PfMap *drawn, PfError *err);
 

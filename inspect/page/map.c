@@ -1,6 +1,7 @@
 #include "inspect/page/map.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,8 @@
 #include "common/base/integers.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
+#include "common/base/printable.h"
+#include "common/base/size_text.h"
 #include "inspect/projection/pca.h"
 #include "inspect/projection/tsne.h"
 
@@ -16,6 +19,15 @@
 /* From so many rows on two thirds of the iterations have to do. */
 #define MANY_ROWS 30000
 #define TRUSTED_ROWS 300
+/* Rows that are read in one go, where less than FAR_BYTES lie between one and the next. */
+#define BLOCK_BYTES ((int64_t)8 << 20)
+#define FAR_BYTES ((int64_t)512 << 10)
+
+/* The row that the i-th of the sample is. */
+static int64_t place_of(const PfRows *rows, int64_t sample, int64_t i)
+{
+    return i * rows->count / sample;
+}
 
 static void show_progress(void *context, int64_t done, int64_t total)
 {
@@ -23,32 +35,60 @@ static void show_progress(void *context, int64_t done, int64_t total)
     pf_progress_update(context, done, "map");
 }
 
-/* Maps of the network's layers, (channels, height, width), are averaged over their places. */
-static int64_t averaged_columns(const PfRows *rows)
+/* How a row's features are averaged: column c is the mean of those at
+ * c * column_stride + p * place_stride for each place p. */
+typedef struct Averaging {
+    int64_t columns, places, column_stride, place_stride;
+} Averaging;
+
+/* Maps of the network's layers, (channels, height, width), and tokens, (tokens, channels), are
+ * averaged over their places. */
+static Averaging find_averaging(const PfRows *rows)
 {
-    const PfCacheTap *tap = pf_cache_tap(rows->cache, rows->tap);
-    int64_t places = 1;
-    if (tap->shape.rank - (rows->views > 1) == 3)
-        for (int axis = tap->shape.rank - 2; axis < tap->shape.rank; axis++)
-            places *= tap->shape.dims[axis];
-    return rows->features / places;
+    const PfShape *shape = &pf_cache_tap(rows->cache, rows->tap)->shape;
+    int axes = shape->rank - (rows->views > 1);
+    int64_t last = shape->dims[shape->rank - 1];
+    if (axes == 2 && last > 1) return (Averaging){last, rows->features / last, 1, last};
+    int64_t places = axes == 3 ? shape->dims[shape->rank - 2] * last : 1;
+    return (Averaging){rows->features / places, places, places, 1};
+}
+
+static void average_row(const Averaging *averaging, const float *row, float *x)
+{
+    for (int64_t c = 0; c < averaging->columns; c++) {
+        const float *from = row + c * averaging->column_stride;
+        double sum = 0;
+        for (int64_t p = 0; p < averaging->places; p++) sum += from[p * averaging->place_stride];
+        x[c] = (float)(sum / (double)averaging->places);
+    }
+}
+
+/* Rows that are read in one go: as many as are near to each other on the disk. */
+static int64_t block_rows(const PfRows *rows, int64_t sample)
+{
+    int64_t row_bytes = rows->features * rows->views * (int64_t)sizeof(float);
+    int64_t step = rows->count / sample;
+    if (step > 1 && step * row_bytes > FAR_BYTES) return 1;
+    return pf_max(1, pf_min(rows->count, BLOCK_BYTES / row_bytes));
 }
 
 /* Of so many rows, evenly spaced. */
-static int gather_rows(const PfRows *rows, int64_t sample, int64_t columns, float *x, PfError *err)
+static int gather_rows(const PfRows *rows, int64_t sample, const Averaging *averaging, float *x,
+                       PfError *err)
 {
-    int64_t places = rows->features / columns;
-    float *row = pf_alloc_aligned((size_t)rows->features, sizeof *row, err);
-    int failed = !row;
-    for (int64_t i = 0; i < sample && !failed; i++) {
-        failed = pf_rows_block(rows, i * rows->count / sample, 1, row, err);
-        for (int64_t c = 0; c < columns; c++) {
-            double sum = 0;
-            for (int64_t p = 0; p < places; p++) sum += row[c * places + p];
-            x[i * columns + c] = (float)(sum / (double)places);
-        }
+    int64_t block = block_rows(rows, sample);
+    float *read = pf_alloc_aligned((size_t)(block * rows->features), sizeof *read, err);
+    int failed = !read;
+    for (int64_t i = 0; i < sample && !failed;) {
+        int64_t first = place_of(rows, sample, i), end = i + 1;
+        while (end < sample && place_of(rows, sample, end) < first + block) end++;
+        failed = pf_rows_check_interrupt(rows, err) ||
+                 pf_rows_block(rows, first, place_of(rows, sample, end - 1) - first + 1, read, err);
+        for (; i < end && !failed; i++)
+            average_row(averaging, read + (place_of(rows, sample, i) - first) * rows->features,
+                        x + i * averaging->columns);
     }
-    free(row);
+    free(read);
     return failed;
 }
 
@@ -59,7 +99,7 @@ static float *spread(const PfRows *rows, int64_t sample, const float *positions,
     for (int64_t i = 0; map && i < 2 * rows->count; i++) map[i] = NAN;
     for (int64_t i = 0; map && i < sample; i++)
         for (int axis = 0; axis < 2; axis++)
-            map[2 * (i * rows->count / sample) + axis] = positions[i * stride + axis];
+            map[2 * place_of(rows, sample, i) + axis] = positions[i * stride + axis];
     return map;
 }
 
@@ -92,18 +132,38 @@ static int lay_out(const PfRows *rows, const PfPca *pca, const float *x, int64_t
     return failed ? -1 : 0;
 }
 
+/* Whether there are too few rows or too little memory, and out says so. */
+static bool has_no_map(const PfRows *rows, int64_t columns, int64_t room, PfMap *out)
+{
+    const double bytes = PF_PCA_BYTES(columns);
+    char needed[PF_SIZE_TEXT], free_bytes[PF_SIZE_TEXT];
+    if (rows->count < 2 || columns < 2) {
+        pf_format(out->reason, sizeof out->reason, "there are fewer than two rows or features");
+        return true;
+    }
+    if (room >= 2 && bytes <= (double)rows->memory_bytes) return false;
+    pf_format(out->reason, sizeof out->reason,
+              "principal components of %lld features take %s, and %s may be taken; "
+              "inspect --memory allows more",
+              (long long)columns, pf_size_text((int64_t)fmin(bytes, 9e18), needed),
+              pf_size_text(rows->memory_bytes, free_bytes));
+    pf_warn("no map: %" PF_SENTENCE, out->reason);
+    return true;
+}
+
 int pf_map_draw(const PfRows *rows, PfMap *out, PfError *err)
 {
-    int64_t columns = averaged_columns(rows), sample = pf_min(rows->count, PF_MAP_MOST_ROWS);
+    const Averaging averaging = find_averaging(rows);
+    int64_t columns = averaging.columns, sample = pf_min(rows->count, PF_MAP_MOST_ROWS);
     int64_t room = rows->memory_bytes / (columns * (int64_t)sizeof(float) + 1) / 2;
     PfThreadPool *pool = NULL;
     PfPca pca = {0};
     *out = (PfMap){.trustworthiness = NAN};
     sample = pf_min(sample, room);
-    if (sample < 2 || columns < 2) return 0;
+    if (has_no_map(rows, columns, room, out)) return 0;
     float *x = pf_alloc_aligned((size_t)(sample * columns), sizeof *x, err);
     int failed = !x || pf_thread_pool_new(rows->threads, &pool, err) ||
-                 gather_rows(rows, sample, columns, x, err) ||
+                 gather_rows(rows, sample, &averaging, x, err) ||
                  pf_pca_run(x, sample, columns, COMPONENTS, pool, &pca, err);
     if (!failed) {
         snprintf(out->components_name, sizeof out->components_name,

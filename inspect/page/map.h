@@ -8,17 +8,19 @@
 /* Of more rows as many, evenly spaced, have a place. */
 #define PF_MAP_MOST_ROWS ((int64_t)100000)
 #define PF_MAP_TRUSTED_NEIGHBOURS 15
+#define PF_MAP_REASON_SIZE 200
 
 typedef struct PfMap {
     int64_t placed;    /* rows that have a place */
-    float *positions;  /* (rows, 2) of t-SNE, NaN of the others; owned; NULL: there is no map,
-                          as there are too few rows or features */
+    float *positions;  /* (rows, 2) of t-SNE, NaN of the others; owned; NULL: there is no map */
     float *components; /* (rows, 2) of the first two principal components; owned */
     char components_name[80]; /* with the share of the variance that is theirs */
     double trustworthiness;   /* of t-SNE, for PF_MAP_TRUSTED_NEIGHBOURS; NaN: of too few rows */
+    char reason[PF_MAP_REASON_SIZE]; /* why there is none */
 } PfMap;
 
-/* With a line of progress. Free with pf_map_free, on failure too. */
+/* With a line of progress. Where memory is too short there is no map, and a warning. Free with
+ * pf_map_free, on failure too. */
 int pf_map_draw(const PfRows *rows, PfMap *out, PfError *err);
 void pf_map_free(PfMap *map);
 

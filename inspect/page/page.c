@@ -52,7 +52,9 @@ void pf_page_add_fact(PfPageData *data, const char *name, const char *format, ..
 
 static bool has_truth(const PfPageTarget *target, int64_t row)
 {
-    if (target->kind == PF_TARGET_CLASS) return target->labels && target->labels[row] >= 0;
+    if (target->kind == PF_TARGET_CLASS)
+        return target->labels && target->labels[row] >= 0 &&
+               !(target->unknown && target->unknown[target->labels[row]]);
     for (int c = 0; target->values && c < target->width; c++)
         if (!isnan(target->values[row * target->width + c])) return true;
     return false;
@@ -204,6 +206,19 @@ static bool has_points(const PfPageData *data, const PfPageTarget *target, int64
     return has_truth(target, row);
 }
 
+/* Classes that the model does not know. */
+static void put_unknown(FILE *stream, const PfPageTarget *target)
+{
+    const char *comma = "";
+    fputs(",\"unknown\":[", stream);
+    for (int c = 0; target->unknown && c < target->width; c++) {
+        if (!target->unknown[c]) continue;
+        pf_html_print(stream, "%s%d", comma, c);
+        comma = ",";
+    }
+    fputs("]", stream);
+}
+
 /* Where points are drawn, and on which images. */
 static void put_point_rows(const Writing *writing, const PfPageTarget *target)
 {
@@ -238,6 +253,7 @@ static int put_targets(const Writing *writing, PfError *err)
         if (target->names && put_texts(stream, "names", target->names, NULL, target->width, err))
             return -1;
         if (target->kind == PF_TARGET_CLASS) put_class_rows(writing, target);
+        if (target->kind == PF_TARGET_CLASS) put_unknown(stream, target);
         if (target->kind == PF_TARGET_REGRESSION && target->values && data->map)
             put_value_rows(writing, target);
         if (target->kind == PF_TARGET_KEYPOINTS) put_point_rows(writing, target);

@@ -26,9 +26,11 @@ typedef struct PfPageTarget {
     const char *const *names; /* (width) of classes and labels, else NULL */
     const int32_t *labels;    /* (rows) classes, -1: not known; NULL of other kinds, or of none */
     const float *values;      /* (rows, width) NaN: not known; NULL of classes, or of none */
-    const float *outputs;     /* (rows, width) what was predicted: probabilities of classes and
-                                 labels, numbers, points in pixels; NaN: nothing. NULL: nothing */
-    int judged;               /* filled by pf_page_prepare: a PfSplit, or one of those below */
+    const uint8_t *unknown; /* (width) 1: a class or label that the model does not know, by which it
+                               is not judged; NULL: none */
+    const float *outputs;   /* (rows, width) what was predicted: probabilities of classes and
+                               labels, numbers, points in pixels; NaN: nothing. NULL: nothing */
+    int judged;             /* filled by pf_page_prepare: a PfSplit, or one of those below */
 } PfPageTarget;
 
 typedef struct PfPageFact {

@@ -248,7 +248,8 @@
     const ways = [];
     if (classes) ways.push(["class", (i) => classes.labels[i], classes.names]);
     if (classes && classes.predicted) ways.push(["predicted class", (i) => classes.predicted[i], classes.names]);
-    if (classes && classes.predicted) ways.push(["error", (i) => classes.predicted[i] < 0 || classes.labels[i] < 0 ? -1 :
+    if (classes && classes.predicted) ways.push(["error", (i) => classes.predicted[i] < 0 || classes.labels[i] < 0 ||
+      classes.unknown.includes(classes.labels[i]) ? -1 :
       classes.predicted[i] === classes.labels[i] ? 0 : 1, ["right", "wrong"]]);
     if (data.splits) ways.push(["split", (i) => data.splits[i], splitNames]);
     for (const target of data.targets) {

@@ -93,7 +93,7 @@ static int put_classes(FILE *stream, const PfPageData *data, PfError *err)
 {
     const PfClassFindings *found = &data->findings->classes;
     const PfPageTarget *target = pf_page_class_target(data);
-    if (!found->status.done || !target || target->width != found->classes) return 0;
+    if (!found->status.done || !target || target->width < found->classes) return 0;
     pf_html_print(stream, "<section id=\"classes\" class=\"charts\"><h2>Classes</h2>");
     if (found->empty || found->unlabelled)
         pf_html_print(stream, "<p>%d classes have no image; %lld images have no class.</p>",

@@ -87,7 +87,7 @@ static void count_labels(const PfPageData *data, const PfPageTarget *target, int
         const float *truth = target->values + i * target->width;
         const float *found = target->outputs + i * target->width;
         for (int l = 0; l < labels; l++) {
-            if (isnan(truth[l])) continue;
+            if (isnan(truth[l]) || (target->unknown && target->unknown[l])) continue;
             counts[l].right += truth[l] == 1 && found[l] >= 0.5f;
             counts[l].named += found[l] >= 0.5f;
             counts[l].there += truth[l] == 1;

@@ -13,10 +13,13 @@ typedef struct PfPca {
     double *explained; /* (components) share of the variance; owned */
 } PfPca;
 
+/* What it takes beside x, but for what grows with the columns or the rows alone. */
+#define PF_PCA_BYTES(columns) (12 * (double)(columns) * (double)(columns))
+
 /* x: (rows, columns) row-major, finite. The leading eigenvectors of the covariance matrix, by
  * subspace iteration with Rayleigh-Ritz steps (Saad, Numerical Methods for Large Eigenvalue
  * Problems, 2011, ch. 5) until their residuals are at the rounding of float32. The entry of an
- * eigenvector that is largest in magnitude is positive. Memory: 12 bytes times columns squared.
+ * eigenvector that is largest in magnitude is positive. Memory: PF_PCA_BYTES.
  * Free with pf_pca_free, on failure too. */
 int pf_pca_run(const float *x, int64_t rows, int64_t columns, int components, PfThreadPool *pool,
                PfPca *out, PfError *err);

@@ -151,7 +151,8 @@ def check_terminal(*command):
     assert process.returncode == 0, process.returncode
     text = said.decode("utf-8").replace("\r\n", "\n")
     assert len(text) > 100 and not UNSAFE.search(text), text
-    assert all(len(row) == 3 for row in csv.reader(io.StringIO(text), strict=True)), text
+    rows = list(csv.reader(io.StringIO(text), strict=True))
+    assert len(rows) > 10 and all(len(row) == len(rows[0]) >= 3 for row in rows), text
 
 
 if __name__ == "__main__":

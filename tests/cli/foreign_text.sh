@@ -72,6 +72,10 @@ look check_csv stdout '["path", "class", "class_probability", "=si\u001b[2Jze\n\
 expect 0 predict s.safetensors s.h5 --json -
 look check_clean stdout
 look load_json stdout
+expect 0 inspect s.h5 --duplicates --threshold 0.9 --csv s.csv
+clean
+grep -q "31m" s.csv || failed 'the file has other names'
+look check_terminal inspect s.h5 --duplicates --threshold 0.9 --csv -
 expect 1 predict m.safetensors s.h5
 clean
 expect 4 extract --merge both.h5 c.h5 s.h5

@@ -87,7 +87,19 @@ twin = np.arange(400) // 2
 noise, coin = g.standard_normal((200, d))[twin], g.integers(0, 2, 200)[twin]
 write("copies.h5", noise, coin, digests=digests[twin])
 write("groups.h5", noise, coin, digests=np.roll(digests, 1, 1), groups=twin + 1)
+# Tokens, and their means; more classes than a table of their pairs is written of.
+tokens = g.standard_normal((120, 7, 12)).astype("f4")
+write("tokens.h5", tokens)
+write("means.h5", tokens.mean(1, dtype="f8"))
+write("crowd.h5", g.standard_normal((2200, 4)), np.arange(2200) % 1100, classes=[f"c{i}" for i in range(1100)])
+# What a model knows, and what others have: horses under other labels, and classes that it does not know.
+y = g.integers(0, 3, 150)
+z = g.standard_normal((150, 16)) * .3 + 3 * np.eye(3, 16)[y]
+write("known.h5", z, y, classes=("ant", "bee", "horse"))
+write("other.h5", z, np.where(y == 2, np.minimum(np.arange(150) % 4, 2), y), classes=("ant", "bee", "zebra"))
+write("strange.h5", z, 1 + y % 2, classes=("ant", "zebra", "yak"))
 write("narrow.h5", x[:60, :1], given[:60])
+write("together.h5", x[:20], np.arange(20) % 2, classes=("ant", "bee"), groups=np.ones(20))
 END
 
 # ---- equal images and groups are not learned from and asked for ----
@@ -198,6 +210,35 @@ stdout_has 'Labels'
 expect 2 inspect full.h5 --map --no-map
 stderr_has '--no-map'
 
+# Tokens are averaged like maps of a network, also where they are read again, and where there is room for a part.
+expect 0 inspect means.h5 --features --export means -q
+expect 0 inspect tokens.h5 --features --export tokens -q
+expect 0 inspect tokens.h5 --features --export streamed -q --memory 60K
+for folder in tokens streamed; do cmp $folder/map.npy means/map.npy || failed "$folder: not the map of the means"; done
+expect 0 inspect tokens.h5 --map --memory 8K --json part.json
+"$PYTHON" - << 'END' || failed 'other rows have places'
+import json
+found = json.load(open("part.json"))["map"]
+count = found["placed"]
+assert 2 < count < 120, count
+assert [i for i, place in enumerate(found["positions"]) if place] == [i * 120 // count for i in range(count)]
+END
+expect 0 inspect full.h5 --map --memory 300K --json nomap.json
+stdout_has 'Map: not drawn, as principal components of 256 features take '
+stderr_has 'warning: no map: '
+expect 0 inspect full.h5 --features --memory 300K --no-thumbnails -o nomap.html -q
+stderr_has 'warning: no map: '
+
+# ---- the export has the neighbours that a search has found, and looks for them where there was none ----
+
+expect 0 inspect full.h5 --features --export places -q
+expect 0 inspect full.h5 --duplicates --export nearest -q
+for name in neighbours similarities; do cmp nearest/$name.npy places/$name.npy || failed "other $name"; done
+expect 0 inspect full.h5 --duplicates --approximate --export nearest
+stderr_has 'exported neighbours are the first 10 of the 20 that were looked for in '
+expect 0 inspect full.h5 --features --approximate --export nearest
+stderr_has 'exported neighbours were looked for in '
+
 # ---- the export writes over its own files only ----
 
 expect 0 inspect full.h5 --features --export places -q
@@ -261,6 +302,21 @@ done
 expect 0 inspect broken.h5
 stdout_has 'NaN or infinite in 20 images'
 expect 0 inspect narrow.h5
+expect 0 timeout 60 inspect together.h5
+stdout_has 'Labels: not looked for, as all images with a label are of one group, or equal.'
+expect 0 make_cache many.h5 many
+expect 0 inspect many.h5 --classes --labels --few-shot --memory 100M
+stdout_has 'Classes: 400, of 1 image each.'
+stdout_has 'Labels: not looked for, as the probabilities of 400 images and 100000 classes'
+stdout_has 'Few images: not looked for, as the probabilities of 400 images and 100000'
+stderr_has 'which classes look alike is not looked for, as the pairs of 100000 classes take '
+expect 0 train crowd.h5 -q --epochs 1 -o crowd.safetensors
+expect 0 inspect crowd.h5 --model crowd.safetensors --labels --json crowd.json -q
+"$PYTHON" -c '
+import json
+crowd, full = (json.load(open(f"{name}.json"))["labels"] for name in ("crowd", "full"))
+assert crowd["done"] and "joint" not in crowd and len(full["joint"]) == 3
+' || failed 'the joint of many classes'
 expect 2 inspect full.h5 --target age
 stderr_has "has no target 'age'; of classes it has: class"
 expect 0 inspect nothing.h5 --model full.csv --labels
@@ -301,6 +357,39 @@ import json
 drawn, mixed = (json.load(open(f"{name}.json"))["models"] for name in ("drawn", "mixed"))
 assert (drawn["split"], drawn["may_be_learned"]) == ("val", False) and mixed["may_be_learned"] and drawn["rows"] < mixed["rows"]
 END
+
+# A model is judged as predict judges it where it has other classes than the cache: by all of its own, and
+# not by classes that it does not know.
+expect 0 train known.h5 -q -o known.safetensors
+cp other.h5 twin.h5 # val rows are drawn of the cache that a model is trained on
+expect 0 train twin.h5 -q -o zebra.safetensors
+expect 0 predict known.safetensors --evaluate other.h5 --json predicted.json -q
+unknown="target 'class': 1 of 3 classes of the cache are not known to the model 'known.safetensors'"
+expect 0 inspect other.h5 --model known.safetensors --model zebra.safetensors --labels --json other.json \
+  --no-thumbnails -o other.html
+stderr_has "$unknown, and their images count for nothing with it: 'zebra'"
+[ "$(grep -cF "$unknown" stderr)" = 1 ] || failed 'a warning comes twice'
+expect 0 inspect other.h5 --model known.safetensors --labels
+stderr_has "$unknown"
+"$PYTHON" - << 'END' || failed 'another judgement than that of predict'
+import json
+judged = json.load(open("predicted.json"))["evaluation"]["all"]
+found = json.load(open("other.json"))
+page = open("other.html").read()
+models, labels = found["models"], found["labels"]
+assert judged["unknown_class"] > 10 and judged["accuracy"] < .9, judged["accuracy"]
+assert models["rows"] == labels["rows"] == judged["rows"]
+for accuracy in (models["models"][0]["accuracy"], labels["accuracy"]):
+    assert abs(accuracy - judged["accuracy"]) < 1e-9, (accuracy, judged["accuracy"])
+assert not [error for error in found["label_errors"] if "zebra" in (error["given"], error["suggested"])]
+assert f"Accuracy <b>{judged['accuracy']:.4f}</b>" in page and "(another class)" in page
+assert f"<dt>not judged</dt><dd>{judged['unknown_class']} of the images: " in page
+END
+expect 0 inspect strange.h5 --model known.safetensors --labels
+stdout_has 'Labels: not looked for, as the model knows the class of no image that has a'
+expect 0 inspect strange.h5 --model known.safetensors --model zebra.safetensors --labels --json strange.json
+stdout_has 'Models: not looked for, as no image has a label of a class that all models'
+
 expect 2 inspect sound.h5 --model a.safetensors --json a.safetensors
 stderr_has 'a model that is read'
 
@@ -356,5 +445,5 @@ expect 0 inspect photos.h5 --pixels --json moved.json
 stdout_has "the images are not at '"
 stdout_has '(--images DATASET says'
 "$PYTHON" "$SOURCE/tests/cli/inspect_schema.py" "$SOURCE/docs/inspect.md" full.json cells.json nobody.json models.json near.json map.json \
-  drawn.json mixed.json pixels.json noted.json nothing.json moved.json 2> schema || failed "the schema: $(cat schema)"
+  drawn.json mixed.json pixels.json noted.json nothing.json moved.json nomap.json crowd.json other.json strange.json 2> schema || failed "the schema: $(cat schema)"
 done_with

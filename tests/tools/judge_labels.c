@@ -20,7 +20,7 @@ int main(int argc, char **argv)
     float *probabilities = calloc(rows * classes, sizeof *probabilities);
     PfFindings findings = {0};
     PfError err = {0};
-    PfLabelProbabilities given = {(int64_t)rows, (int)classes, labels, probabilities};
+    PfLabelProbabilities given = {(int64_t)rows, (int)classes, labels, probabilities, NULL};
     int failed =
         !labels || !probabilities || fread(labels, sizeof *labels, rows, stdin) != rows ||
         fread(probabilities, sizeof *probabilities, rows * classes, stdin) != rows * classes ||
