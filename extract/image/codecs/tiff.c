@@ -126,6 +126,7 @@ static int ignore_warning(TIFF *file, void *data, const char *module, const char
 
 static int broken(const Source *source, PfError *err)
 {
+    if (pf_image_lacked_memory()) return pf_image_out_of_memory(err, "a TIFF");
     return pf_image_bad(err, "broken TIFF: %s",
                         source->message[0] ? source->message : "libtiff cannot read it");
 }
@@ -401,7 +402,8 @@ static int read_converted(Picture *picture, PfImage *image, PfError *err)
     TIFFRGBAImage rgba;
     char reason[1024] = "";
     if (!tiff.TIFFRGBAImageBegin(&rgba, picture->file, 0, reason))
-        return pf_image_bad(err, "broken TIFF: %s", reason);
+        return pf_image_lacked_memory() ? broken(&picture->source, err)
+                                        : pf_image_bad(err, "broken TIFF: %s", reason);
     rgba.orientation = rgba.req_orientation = ORIENTATION_TOPLEFT;
     rgba.col_offset = 0;
     int result = read_converted_rows(picture, &rgba, image, err);
@@ -443,7 +445,7 @@ static int read_picture(Picture *picture, PfImage *image, PfError *err)
 static TIFF *open_source(Source *source, const PfImageLimits *limits)
 {
     int64_t most = (int64_t)source->size * PF_IMAGE_MAX_EXPANSION;
-    if (limits->max_pixels) most = INT32_MAX;
+    if (limits->max_pixels || most > INT32_MAX) most = INT32_MAX; /* as of a block */
     if (most < PF_IMAGE_FREE_BYTES) most = PF_IMAGE_FREE_BYTES;
     TIFFOpenOptions *options = tiff.TIFFOpenOptionsAlloc();
     if (!options) return NULL;
@@ -464,6 +466,7 @@ int pf_image_tiff_decode(const uint8_t *bytes, size_t size, int least_side, PfIm
     Picture picture = {.source = {.bytes = bytes, .size = size}};
     if (pf_tiff_check_directory(bytes, size, &image->limits, &picture.has_extra_samples, err))
         return -1;
+    pf_image_watch_memory();
     picture.file = open_source(&picture.source, &image->limits);
     if (!picture.file) return broken(&picture.source, err);
     int result = read_picture(&picture, image, err);

@@ -259,6 +259,7 @@ static int inflate_bytes(z_stream *stream, Reader *reader, uint8_t *out, size_t 
         int status = inflate(stream, Z_NO_FLUSH);
         if (status == Z_STREAM_END && stream->avail_out > 0)
             return pf_image_bad(err, "broken PNG: its pixels end too early");
+        if (status == Z_MEM_ERROR) return pf_image_out_of_memory(err, "a PNG");
         if (status != Z_OK && status != Z_STREAM_END && status != Z_BUF_ERROR)
             return pf_image_bad(err, "broken PNG: %s", stream->msg ? stream->msg : "bad data");
     }
