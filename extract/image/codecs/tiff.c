@@ -133,6 +133,10 @@ static int broken(const Source *source, PfError *err)
 
 /* ---- what the directory says ---- */
 
+/* So many bytes for each pixel of the largest image that is taken may all blocks have together:
+ * sixteen times four samples. */
+#define BYTES_PER_PIXEL_OF_LARGEST 64
+
 /* One file, and its picture's blocks: strips, which are as wide as the picture, or tiles. */
 typedef struct Picture {
     Source source;
@@ -246,6 +250,30 @@ static void read_block_size(Picture *picture)
     picture->block_height = rows < picture->height ? rows : picture->height;
     picture->block_bytes = tiff.TIFFStripSize64(picture->file);
     picture->row_bytes = tiff.TIFFScanlineSize64(picture->file);
+}
+
+/* Blocks may be larger than what of the picture is in them, hold samples that no colour depends on,
+ * and lie at the same place of the file: its size does not limit what there is to decode. */
+static int check_work(const Picture *picture, const PfImageLimits *limits, PfError *err)
+{
+    int64_t pixels = limits->max_pixels ? limits->max_pixels : PF_IMAGE_MAX_PIXELS;
+    uint64_t most = BYTES_PER_PIXEL_OF_LARGEST * (uint64_t)pixels;
+    uint64_t fair = picture->source.size * PF_IMAGE_MAX_EXPANSION;
+    uint64_t columns = picture->block_width, rows = picture->block_height;
+    if (pf_image_check_size(limits, picture->block_width, picture->block_height, err)) return -1;
+    uint64_t blocks =
+        ((picture->width + columns - 1) / columns) * ((picture->height + rows - 1) / rows);
+    if (picture->is_planar) blocks *= (uint64_t)pf_tiff_used_samples(&picture->layout);
+    if (fair > most) most = fair;
+    if (!picture->block_bytes || blocks <= most / picture->block_bytes) return 0;
+    return pf_image_bad(err,
+                        PF_IMAGE_TOO_LARGE
+                        ": %llu %s of %llu bytes in a TIFF of %u x %u pixels, of which all "
+                        "together have at most %d bytes for each pixel of the largest image "
+                        "that is taken. Hint: --max-pixels",
+                        (unsigned long long)blocks, picture->is_tiled ? "tiles" : "strips",
+                        (unsigned long long)picture->block_bytes, picture->width, picture->height,
+                        BYTES_PER_PIXEL_OF_LARGEST);
 }
 
 static size_t samples_size(const Picture *picture)
@@ -427,6 +455,7 @@ static int read_picture(Picture *picture, PfImage *image, PfError *err)
 {
     if (read_layout(picture, err)) return -1;
     read_block_size(picture);
+    if (check_work(picture, &image->limits, err)) return -1;
     if (picture->is_converted) picture->block_width = picture->width;
     if (picture->layout.photometric == PF_TIFF_LAB && pf_tiff_lab_open(&picture->layout.lab, err))
         return -1;
