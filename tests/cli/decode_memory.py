@@ -2,8 +2,8 @@
 """Every allocation that decoding an image makes, and writing a thumbnail of it, fails once: the
 image must not be called broken for that, which a cache would remember.
 
-libtiff and OpenJPEG themselves do not survive the failure of some of theirs. AVIF and HEIC are left
-out: their libraries end the program where memory is short.
+libtiff, OpenJPEG and libwebp themselves do not survive the failure of some of theirs. AVIF and HEIC
+are left out: their libraries end the program where memory is short.
 
 usage: decode_memory.py BUILD [NAME...]
 """
@@ -60,7 +60,7 @@ def choose_numbers(first, last):
 def attempt(folder, name, spec):
     result = run([DECODE, name, name], folder, LD_PRELOAD=INJECTOR, PF_FAULT=f"memory:{spec}:ENOMEM")
     where = f"{name} with PF_FAULT=memory:{spec}:ENOMEM"
-    if result.code < 0 and name.endswith((".tif", ".jp2")):
+    if result.code < 0 and name.endswith((".tif", ".jp2", ".webp")):
         return
     check(result.code in (0, OURS), f"{where}: exit code {result.code}: {result.err}")
     check(result.code == 0 or result.err, f"{where}: no message")

@@ -32,8 +32,8 @@ int pf_image_webp_open(PfError *err)
 
 static int fail_status(VP8StatusCode status, size_t size, PfError *err)
 {
-    if (status == VP8_STATUS_OUT_OF_MEMORY)
-        return pf_fail(err, PF_EXIT_FAILED, "out of memory while decoding a WebP");
+    if (status == VP8_STATUS_OUT_OF_MEMORY || pf_image_lacked_memory())
+        return pf_image_out_of_memory(err, "a WebP");
     if (status == VP8_STATUS_SUSPENDED || status == VP8_STATUS_NOT_ENOUGH_DATA)
         return pf_image_bad(err, "truncated WebP: its pixels end early, in a file of %zu bytes",
                             size);
