@@ -78,7 +78,7 @@ command: common/base common/manual
 # Headers of libraries, and who alone may include them.
 RESERVED = {
     r"hdf5\.h|H5.*\.h": "common/cache/hdf5/*",
-    r"jpeglib\.h|turbojpeg\.h|spng\.h|stb/.*": "extract/image/formats/*",
+    r"jpeglib\.h|jerror\.h|turbojpeg\.h|spng\.h|stb/.*": "extract/image/formats/*",
     r"webp/.*|avif/.*|libheif/.*|tiff.*\.h|openjpeg\.h|lcms2\.h": "extract/image/codecs/*",
     r"torch/.*|ATen/.*|c10/.*|caffe2/.*": "common/torch/*",
     r"curl/.*": "common/fetch/*",

@@ -303,7 +303,7 @@ static int read_open(const PfArchive *archive, int fd, const PfMember *member, u
 {
     if (check_unchanged(archive, fd, err)) return -1;
     return archive->form == PF_ARCHIVE_ZIP
-               ? pf_zip_read(fd, member, data, size, err)
+               ? pf_zip_read(fd, archive->status.st_size, member, data, size, err)
                : pf_archive_read_plain(fd, member->offset, data, size, err);
 }
 

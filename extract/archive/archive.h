@@ -69,7 +69,7 @@ typedef struct PfArchive {
     PfArena texts;
     int64_t left_out[PF_LEFT_OUT_COUNT];
     bool has_no_end;      /* tar: its last blocks are not there, as where it was cut there */
-    int64_t bytes_behind; /* tar: behind its end, which are no members */
+    int64_t bytes_behind; /* behind its end, which are no members */
 } PfArchive;
 
 /* Opens the archive at path and lists it. keep: its descriptor stays open; else every reading opens

@@ -33,6 +33,7 @@ bool pf_tar_is_header(const uint8_t *block);
 
 /* The bytes of an open archive, as pf_archive_read. */
 int pf_archive_read_plain(int fd, int64_t offset, uint8_t *data, size_t size, PfError *err);
-int pf_zip_read(int fd, const PfMember *member, uint8_t *data, size_t size, PfError *err);
+int pf_zip_read(int fd, int64_t archive_size, const PfMember *member, uint8_t *data, size_t size,
+                PfError *err);
 
 #endif

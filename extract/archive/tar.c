@@ -279,29 +279,26 @@ static int compare_paths(const void *left, const void *right)
     return a->offset < b->offset ? -1 : a->offset > b->offset;
 }
 
-/* The file of that name; NULL where there is none. order: (count) members by their paths. */
+/* The last file of that name; NULL where there is none. order: (count) files by their paths. */
 static const PfMember *find_file(PfMember *const *order, size_t count, const char *path)
 {
-    const PfMember *found = NULL;
     size_t from = 0, end = count;
     while (from < end) {
         size_t middle = from + (end - from) / 2;
-        if (strcmp(order[middle]->path, path) < 0)
+        if (strcmp(order[middle]->path, path) <= 0)
             from = middle + 1;
         else
             end = middle;
     }
-    for (; from < count && !strcmp(order[from]->path, path); from++)
-        if (order[from]->size != LINKED) found = order[from];
-    return found;
+    return from && !strcmp(order[from - 1]->path, path) ? order[from - 1] : NULL;
 }
 
-static void follow_links(Walk *walk, PfMember *const *order)
+static void follow_links(Walk *walk, PfMember *const *order, size_t count)
 {
     PfArchive *archive = walk->archive;
     size_t kept = 0;
     for (size_t i = 0; i < walk->link_count; i++) {
-        const PfMember *file = find_file(order, archive->count, walk->links[i].target);
+        const PfMember *file = find_file(order, count, walk->links[i].target);
         if (!file) continue;
         walk->links[i].member->offset = file->offset;
         walk->links[i].member->stored = file->size;
@@ -324,9 +321,11 @@ static int settle_links(Walk *walk, PfError *err)
     if (!walk->link_count) return 0;
     PfMember **order = pf_calloc(archive->count, sizeof *order, err);
     if (!order) return -1;
-    memcpy(order, archive->members, archive->count * sizeof *order);
-    qsort(order, archive->count, sizeof *order, compare_paths);
-    follow_links(walk, order);
+    size_t count = 0;
+    for (size_t i = 0; i < archive->count; i++)
+        if (archive->members[i]->size != LINKED) order[count++] = archive->members[i];
+    qsort(order, count, sizeof *order, compare_paths);
+    follow_links(walk, order, count);
     free(order);
     return 0;
 }
@@ -383,18 +382,20 @@ static int read_member(Walk *walk, const uint8_t *block, PfError *err)
 /* ---- the end ---- */
 
 /* At a block of zeros. Moves to the header of another archive that was put behind this one, and
- * returns 1; 0 where there is none. */
+ * returns 1; 0 where there is none. What lies behind more zeros than are looked through is not
+ * read, and counted as bytes behind the end. */
 static int find_next(Walk *walk, PfError *err)
 {
     uint8_t block[BLOCK];
-    int64_t end = walk->at + PF_TAR_PADDING_MAX;
-    for (int64_t at = walk->at + BLOCK; at + BLOCK <= walk->file_size && at <= end; at += BLOCK) {
+    int64_t end = walk->at + PF_TAR_PADDING_MAX, at = walk->at + BLOCK;
+    for (; at + BLOCK <= walk->file_size && at <= end; at += BLOCK) {
         if (pf_archive_get(walk->archive, block, BLOCK, at, err)) return -1;
         if (is_zero(block)) continue;
         if (!pf_tar_is_header(block)) walk->archive->bytes_behind = walk->file_size - at;
         walk->at = at;
         return !walk->archive->bytes_behind;
     }
+    if (at + BLOCK <= walk->file_size) walk->archive->bytes_behind = walk->file_size - at;
     return 0;
 }
 

@@ -41,13 +41,19 @@ static int fail_damaged(const PfArchive *archive, const char *what, PfError *err
     return pf_fail(err, PF_EXIT_FAILED, "archive '%s' is damaged: %s", archive->path, what);
 }
 
-/* The record that ends an archive lies before a comment. -1: there is none. */
+/* The record that ends an archive lies before a comment, with which the file ends; else the last
+ * one that leaves room for its comment, and bytes that belong to no archive lie behind. -1: there
+ * is none. */
 static int64_t find_end(const uint8_t *tail, int64_t size)
 {
-    for (int64_t at = size - END_SIZE; at >= 0; at--)
-        if (!memcmp(tail + at, "PK\5\6", 4) && get16(tail + at + 20) == size - at - END_SIZE)
-            return at;
-    return -1;
+    int64_t last = -1;
+    for (int64_t at = size - END_SIZE; at >= 0; at--) {
+        if (memcmp(tail + at, "PK\5\6", 4)) continue;
+        int64_t left = size - at - END_SIZE - get16(tail + at + 20);
+        if (!left) return at;
+        if (left > 0 && last < 0) last = at;
+    }
+    return last;
 }
 
 /* The directory's numbers, in the 64-bit record before the end, where there is one. */
@@ -82,7 +88,20 @@ static int settle_directory(const PfArchive *archive, int64_t limit, Directory *
     return fail_damaged(archive, "its directory is too short for all its members", err);
 }
 
-static int find_directory(const PfArchive *archive, Directory *out, PfError *err)
+/* Where bytes lie behind the end that was found, it may be that of an archive within one that is
+ * cut short. Such a one begins later. */
+static int check_beginning(const PfArchive *archive, const Directory *directory, PfError *err)
+{
+    if (!archive->bytes_behind || !directory->shift) return 0;
+    return pf_fail(
+        err, PF_EXIT_FAILED,
+        "archive '%s' is cut short, or has bytes before and behind it: the last directory "
+        "in it is that of a .zip which begins at offset %lld. Hint: copy or download it "
+        "again",
+        archive->path, (long long)directory->shift);
+}
+
+static int find_directory(PfArchive *archive, Directory *out, PfError *err)
 {
     int64_t file_size = archive->status.st_size;
     int64_t size = pf_min(file_size, END_SIZE + COMMENT_MAX);
@@ -101,10 +120,12 @@ static int find_directory(const PfArchive *archive, Directory *out, PfError *err
     int64_t limit = file_size - size + at;
     if (!failed) {
         *out = (Directory){get32(end + 16), get32(end + 12), get16(end + 10), 0};
+        archive->bytes_behind = size - at - END_SIZE - get16(end + 20);
         failed = read_end64(archive, limit, out, &limit, err);
     }
     free(tail);
-    return failed ? -1 : settle_directory(archive, limit, out, err);
+    if (failed || settle_directory(archive, limit, out, err)) return -1;
+    return check_beginning(archive, out, err);
 }
 
 /* ==== names ==== */
@@ -333,16 +354,45 @@ static int check_overlaps(PfArchive *archive, PfError *err)
     return 0;
 }
 
+/* Whether another entry is at the offset: at the end there may be a signature of them all. */
+static bool has_entry(const PfArchive *archive, const Directory *directory, Window *window,
+                      int64_t at)
+{
+    int64_t end = directory->offset + directory->size;
+    if (at >= end) return false;
+    const uint8_t *bytes = view(archive, directory, window, at, (size_t)pf_min(4, end - at), NULL);
+    return !bytes || end - at < 4 || memcmp(bytes, "PK\5\5", 4);
+}
+
+/* Some programs write of a large number its lower 16 bits alone, some 65,535. */
+static int check_count(const PfArchive *archive, const Directory *directory, int64_t count,
+                       PfError *err)
+{
+    int64_t said = directory->entries;
+    if (count == said || (count & UINT16_MAX) == said) return 0;
+    if (said == UINT16_MAX && count > said) return 0;
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "archive '%s' is damaged: its directory has %lld entries, and its end says %lld",
+                   archive->path, (long long)count, (long long)said);
+}
+
+/* All entries, however many there are said to be. */
+static int read_entries(PfArchive *archive, const Directory *directory, Window *window,
+                        PfError *err)
+{
+    int64_t at = directory->offset, count = 0;
+    for (; has_entry(archive, directory, window, at); count++)
+        if (read_entry(archive, directory, window, &at, err)) return -1;
+    return check_count(archive, directory, count, err);
+}
+
 int pf_zip_list(PfArchive *archive, PfError *err)
 {
     Directory directory;
     if (find_directory(archive, &directory, err)) return -1;
     Window *window = pf_calloc(1, sizeof *window, err);
     if (!window) return -1;
-    int failed = 0;
-    int64_t at = directory.offset;
-    for (int64_t i = 0; !failed && i < directory.entries; i++)
-        failed = read_entry(archive, &directory, window, &at, err);
+    int failed = read_entries(archive, &directory, window, err);
     free(window);
     return failed ? -1 : check_overlaps(archive, err);
 }
@@ -404,7 +454,8 @@ static int check_crc(const PfMember *member, const uint8_t *data, PfError *err)
     return pf_fail(err, PF_EXIT_BAD_IMAGES, "is damaged in the archive: its checksum is wrong");
 }
 
-int pf_zip_read(int fd, const PfMember *member, uint8_t *data, size_t size, PfError *err)
+int pf_zip_read(int fd, int64_t archive_size, const PfMember *member, uint8_t *data, size_t size,
+                PfError *err)
 {
     uint8_t local[LOCAL_SIZE];
     if (pf_archive_read_plain(fd, member->offset, local, sizeof local, err)) return -1;
@@ -413,6 +464,11 @@ int pf_zip_read(int fd, const PfMember *member, uint8_t *data, size_t size, PfEr
                        "is damaged in the archive: it has no header at offset %lld",
                        (long long)member->offset);
     int64_t offset = member->offset + LOCAL_SIZE + get16(local + 26) + get16(local + 28);
+    if (offset > archive_size - member->stored)
+        return pf_fail(err, PF_EXIT_BAD_IMAGES,
+                       "is damaged in the archive: its header at offset %lld leads beyond the "
+                       "archive's end",
+                       (long long)member->offset);
     int failed = member->method == PF_MEMBER_DEFLATED
                      ? read_deflated(fd, offset, member, data, size, err)
                      : pf_archive_read_plain(fd, offset, data, size, err);

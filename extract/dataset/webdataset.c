@@ -35,7 +35,7 @@ typedef struct Survey {
     int64_t images, with[LABEL_KINDS];
     bool is_flat;     /* no image lies in a folder, unless that is a split's */
     bool in_splits;   /* all images lie in folders of splits */
-    int64_t compound; /* "x.mask.png", in keys that have an image */
+    int64_t compound; /* "x.mask.png" */
     const char *first_compound;
 } Survey;
 
@@ -147,8 +147,7 @@ static void survey_group(Survey *survey, const PfArchive *archive, const Group *
     for (size_t m = group->first; m < group->end; m++) {
         const PfMember *member = archive->members[m];
         const char *path = member->path, *slash = strchr(path, '/');
-        if (group->images && is_compound_image(member) && !survey->compound++)
-            survey->first_compound = path;
+        if (is_compound_image(member) && !survey->compound++) survey->first_compound = path;
         if (!is_image(member)) continue;
         bool in_split = split_of_path(path) >= 0;
         survey->in_splits &= in_split;
@@ -419,7 +418,8 @@ static int tell(Listing *listing, const Survey *survey, PfError *err)
     PfDataset *dataset = listing->dataset;
     if (survey->compound &&
         pf_dataset_warn(dataset, err,
-                        "images beside the image of their key, left out: %lld, such as '%s'",
+                        "images whose names have another part before their ending, left out: "
+                        "%lld, such as '%s'",
                         (long long)survey->compound, survey->first_compound))
         return -1;
     if (listing->kind == LABEL_KINDS) return 0;

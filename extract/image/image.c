@@ -58,6 +58,10 @@ static const Format formats[] = {
     {"TIFF", SIGNATURE("MM\0*"), .decode = pf_image_tiff_decode, .open = pf_image_tiff_open},
     {"TIFF", SIGNATURE("II+\0"), .decode = pf_image_tiff_decode, .open = pf_image_tiff_open},
     {"TIFF", SIGNATURE("MM\0+"), .decode = pf_image_tiff_decode, .open = pf_image_tiff_open},
+    /* Their files are TIFFs to whoever looks for one; reasons tell that another library is needed.
+     */
+    {PF_IMAGE_TIFF_LAB, SIGNATURE("II*\0"), .decode = pf_image_tiff_decode,
+     .open = pf_image_tiff_lab_open},
     {"AVIF", SIGNATURE("????ftyp"), .is_it = pf_image_is_avif, .decode = pf_image_avif_decode,
      .orientation = pf_image_avif_orientation, .open = pf_image_avif_open},
     {"HEIF", SIGNATURE("????ftyp"), .is_it = pf_image_is_heif, .decode = pf_image_heif_decode,

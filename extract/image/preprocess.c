@@ -24,6 +24,12 @@ static int resized_size(const PfImage *in, const PfPreprocess *settings, int *wi
     return 0;
 }
 
+int pf_preprocess_check_shape(const PfImage *image, const PfPreprocess *settings, PfError *err)
+{
+    int width, height;
+    return resized_size(image, settings, &width, &height, err);
+}
+
 static int check_settings(const PfPreprocess *settings, PfError *err)
 {
     if (settings->crop < 1 || settings->resize < 0)

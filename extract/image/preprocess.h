@@ -19,6 +19,11 @@ int pf_preprocess_least_side(const PfPreprocess *settings);
  * decoded smaller. */
 void pf_preprocess_take(const PfImage *image, PfRect part, PfResize *resize);
 
+/* Fails with PF_EXIT_BAD_IMAGES where the image is so narrow that the resized one would be larger
+ * than PF_IMAGE_MAX_PIXELS. Whoever measures images asks this first: what is kept of each of their
+ * columns would take more memory than their pixels. */
+int pf_preprocess_check_shape(const PfImage *image, const PfPreprocess *settings, PfError *err);
+
 /* Decodes a file as the settings ask: no larger than they need, turned if settings->exif, as far as
  * it goes if settings->keep_truncated, and laid over settings->background if there is one. Fails as
  * pf_image_decode does. */
@@ -28,8 +33,7 @@ int pf_preprocess_decode(const uint8_t *bytes, size_t size, const PfPreprocess *
 /* out: (crop, crop, 3) RGB. With settings->squash: Resize((crop, crop)).
  * Otherwise Resize(resize), unless that is 0, then CenterCrop(crop), with zeros
  * around an image that is smaller than the crop. Fails where memory does, where
- * crop < 1 or resize < 0, and for images so narrow that the resized one would be
- * larger than PF_IMAGE_MAX_PIXELS. */
+ * crop < 1 or resize < 0, and where pf_preprocess_check_shape does. */
 int pf_preprocess_image(const PfImage *in, const PfPreprocess *settings, uint8_t *out,
                         PfResizeScratch *scratch, PfError *err);
 

@@ -58,8 +58,8 @@ typedef struct Blocks {
     int factor;    /* pixels of a block's side */
     int columns;   /* blocks of a row */
     int32_t *sums; /* (columns * factor) of a row's pixels, over the block's height */
-    double *room;  /* (3, columns) the rows of blocks of a strip */
-    double *edges; /* (columns) the Laplacian */
+    double *room;  /* (3, columns) the rows of blocks of a strip; fewer of an image of fewer */
+    double *edges; /* (columns) the Laplacian; NULL where there are fewer than three rows */
     Sums luminance, laplacian;
 } Blocks;
 
@@ -104,11 +104,12 @@ int pf_image_measure(const PfImage *image, float out[PF_IMAGE_STATISTIC_COUNT], 
     int width = pf_image_columns(image), height = pf_image_rows(image);
     int factor = (int)pf_max(1, pf_min(width, height) / PF_IMAGE_STATISTICS_SIDE);
     Blocks blocks = {.factor = factor, .columns = width / factor};
-    size_t columns = (size_t)blocks.columns;
-    blocks.room = pf_calloc(4 * columns, sizeof *blocks.room, err);
+    size_t columns = (size_t)blocks.columns, rows = (size_t)(height / factor);
+    bool has_edges = rows >= 3;
+    blocks.room = pf_calloc((has_edges ? 4 : rows) * columns, sizeof *blocks.room, err);
     blocks.sums = pf_calloc(columns * (size_t)factor, sizeof *blocks.sums, err);
     int failed = !blocks.room || !blocks.sums;
-    blocks.edges = failed ? NULL : blocks.room + 3 * columns;
+    blocks.edges = failed || !has_edges ? NULL : blocks.room + 3 * columns;
     for (int row = 0; row < height / factor && !failed; row++)
         if (row % PF_IMAGE_STATISTICS_STRIDE < 3) add_row(image, row, &blocks);
     free(blocks.room);

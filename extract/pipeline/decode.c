@@ -100,7 +100,8 @@ static int decode_bytes(const PfPipelineConfig *config, Decoder *decoder, PfPipe
     row->is_truncated = image->is_truncated;
     row->is_transparent = image->is_transparent;
     row->is_rotated = image->orientation > 1;
-    if (pf_image_measure(image, row->file.statistics, err) ||
+    if (pf_preprocess_check_shape(image, config->preprocess, err) ||
+        pf_image_measure(image, row->file.statistics, err) ||
         pf_image_hash(image, &row->file.perceptual_hash, err))
         return -1;
     row->file.has_statistics = true;

@@ -163,6 +163,7 @@ import io, tarfile
 content = open("flat/cat/" + sorted(__import__("os").listdir("flat/cat"))[0], "rb").read()
 with tarfile.open("gifs/gifs.tar", "w") as archive:
     for name, what in (("1.img", content), ("1.cls", b"cat"), ("2.jpg", content), ("2.cls", b"dog"), ("2.mask.img", content),
+                       ("my.photo.jpg", content), ("my.cls", b"cat"),
                        ("._1.jpg", b"x"), ("metadata.csv", b"file_name\n")):
         info = tarfile.TarInfo(name)
         info.size = len(what)
@@ -171,7 +172,7 @@ END
 expect 0 extract_fake gifs/gifs.tar -o gifs.h5
 stderr_has '(webdataset), 2 images'
 stderr_has "(torchvision goes by names): '1.img'"
-stderr_has "beside the image of their key, left out: 1, such as '2.mask.img'"
+stderr_has "images whose names have another part before their ending, left out: 2, such as '2.mask.img'"
 stderr_has "hidden image files left out (torchvision would take them): '._1.jpg'"
 stderr_has "tables in archives are not read (one that lists the images: unpack the archive, and extract 'FOLDER/metadata.csv'): 'metadata.csv'"
 stderr_has '2 classes: cat (1), dog (1)'

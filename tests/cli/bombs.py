@@ -188,6 +188,32 @@ def jpeg_of_holes(folder):
     refused(folder, arguments, 3, "holes.jpg: of its 1.1 GB only", "the rest are holes")
 
 
+def tiff(side, samples):
+    """Grey, with so many samples that mean nothing; all tiles lie at the same place."""
+    tile = 16
+    count = (-(-side // tile)) ** 2
+    data = zlib.compress(bytes(tile * tile * samples), 9)
+    short, long = 3, 4
+    values = 8 + 2 + 11 * 12 + 4
+    entries = [(256, long, 1, side), (257, long, 1, side), (258, short, 1, 8), (259, short, 1, 8),
+               (262, short, 1, 1), (277, short, 1, samples), (284, short, 1, 1), (322, long, 1, tile),
+               (323, long, 1, tile), (324, long, count, values), (325, long, count, values + 4 * count)]
+    at = values + 8 * count
+    return (struct.pack("<2sHI", b"II", 42, 8) + struct.pack("<H", len(entries))
+            + b"".join(struct.pack("<HHII", *entry) for entry in entries) + bytes(4)
+            + struct.pack("<I", at) * count + struct.pack("<I", len(data)) * count + data)
+
+
+def tiff_of_samples(folder):
+    content = tiff(1000, 65535)
+    check(len(content) < 60_000, "the bomb is small")
+    result, memory = measure(folder, extract_image(folder, "wide.tif", content))
+    if "TIFF needs " in result.err or "TIFF is not supported by this build" in result.err:
+        return
+    check(result.code == 3 and "wide.tif: too large: 3969 tiles of 16776960 bytes" in result.err, result.err)
+    check(SANITIZED or memory < MOST_MEMORY, f"{memory >> 20} MB of memory: {result.err}")
+
+
 def manifest_of_holes(folder):
     path = folder / "images.csv"
     path.write_text("path,label\na.jpg,b\n")
@@ -399,7 +425,7 @@ def pickle_of_names(folder):
 # ---- all of them ----
 
 IMAGES = [png_of_zeros, png_beyond_all, png_by_option, jpeg_of_scans, jpeg_of_few_scans, jpeg_of_coefficients,
-          jpeg_of_holes, manifest_of_holes, archive_of_zeros]
+          jpeg_of_holes, tiff_of_samples, manifest_of_holes, archive_of_zeros]
 CACHES = [cache_of_unwritten_rows, cache_of_unwritten_features, cache_of_a_large_chunk, cache_of_one_target,
           cache_of_gzip, cache_of_nested_gzip, cache_of_holes, cache_that_is_sound]
 MODELS = [model_of_shared_tensors, model_of_a_large_crop, header_of_numbers, metadata_of_numbers, pickle_of_names]

@@ -24,8 +24,7 @@ int pf_image_avif_open(PfError *err)
 
 static int fail_result(avifResult result, size_t size, PfError *err)
 {
-    if (result == AVIF_RESULT_OUT_OF_MEMORY)
-        return pf_fail(err, PF_EXIT_FAILED, "out of memory while decoding an AVIF");
+    if (result == AVIF_RESULT_OUT_OF_MEMORY) return pf_image_out_of_memory(err, "an AVIF");
     if (result == AVIF_RESULT_TRUNCATED_DATA)
         return pf_image_bad(err, "truncated AVIF: ends after %zu bytes", size);
     return pf_image_bad(err, "broken AVIF: %s", avif.avifResultToString(result));

@@ -87,6 +87,7 @@ static void note_message(const char *message, void *data)
 
 static int broken(const Source *source, PfError *err)
 {
+    if (pf_image_lacked_memory()) return pf_image_out_of_memory(err, "a JPEG 2000");
     return pf_image_bad(err, "broken JPEG 2000: %s",
                         source->message[0] ? source->message : "OpenJPEG cannot read it");
 }
@@ -181,7 +182,9 @@ static int check_components(const opj_image_t *picture, Colors *colors, PfError 
         const opj_image_comp_t *component = &picture->comps[c];
         if (!component->data || !component->w || !component->h || !component->dx ||
             !component->dy || component->prec < 1 || component->prec > 32)
-            return pf_image_bad(err, "broken JPEG 2000: component %d has no pixels", c);
+            return pf_image_lacked_memory()
+                       ? pf_image_out_of_memory(err, "a JPEG 2000")
+                       : pf_image_bad(err, "broken JPEG 2000: component %d has no pixels", c);
     }
     return 0;
 }
@@ -212,7 +215,7 @@ static int decode_stream(opj_stream_t *stream, opj_codec_t *codec, Source *sourc
     bool is_decoded = openjp2.opj_setup_decoder(codec, &parameters) &&
                       openjp2.opj_read_header(stream, codec, &picture) &&
                       openjp2.opj_decode(codec, stream, picture) &&
-                      openjp2.opj_end_decompress(codec, stream);
+                      openjp2.opj_end_decompress(codec, stream) && picture->comps;
     int result = is_decoded ? put_pixels(picture, image, err) : broken(source, err);
     if (picture) openjp2.opj_image_destroy(picture);
     return result;
@@ -236,6 +239,7 @@ int pf_image_jpeg2000_decode(const uint8_t *bytes, size_t size, int least_side, 
     (void)least_side;
     if (pf_jpeg2000_check_header(bytes, size, &image->limits, err)) return -1;
     Source source = {.bytes = bytes, .size = size};
+    pf_image_watch_memory();
     opj_stream_t *stream = open_stream(&source);
     opj_codec_t *codec = openjp2.opj_create_decompress(
         PF_JPEG2000_IS_CODESTREAM(bytes) ? OPJ_CODEC_J2K : OPJ_CODEC_JP2);

@@ -126,11 +126,16 @@ static int ignore_warning(TIFF *file, void *data, const char *module, const char
 
 static int broken(const Source *source, PfError *err)
 {
+    if (pf_image_lacked_memory()) return pf_image_out_of_memory(err, "a TIFF");
     return pf_image_bad(err, "broken TIFF: %s",
                         source->message[0] ? source->message : "libtiff cannot read it");
 }
 
 /* ---- what the directory says ---- */
+
+/* So many bytes for each pixel of the largest image that is taken may all blocks have together:
+ * sixteen times four samples. */
+#define BYTES_PER_PIXEL_OF_LARGEST 64
 
 /* One file, and its picture's blocks: strips, which are as wide as the picture, or tiles. */
 typedef struct Picture {
@@ -245,6 +250,30 @@ static void read_block_size(Picture *picture)
     picture->block_height = rows < picture->height ? rows : picture->height;
     picture->block_bytes = tiff.TIFFStripSize64(picture->file);
     picture->row_bytes = tiff.TIFFScanlineSize64(picture->file);
+}
+
+/* Blocks may be larger than what of the picture is in them, hold samples that no colour depends on,
+ * and lie at the same place of the file: its size does not limit what there is to decode. */
+static int check_work(const Picture *picture, const PfImageLimits *limits, PfError *err)
+{
+    int64_t pixels = limits->max_pixels ? limits->max_pixels : PF_IMAGE_MAX_PIXELS;
+    uint64_t most = BYTES_PER_PIXEL_OF_LARGEST * (uint64_t)pixels;
+    uint64_t fair = picture->source.size * PF_IMAGE_MAX_EXPANSION;
+    uint64_t columns = picture->block_width, rows = picture->block_height;
+    if (pf_image_check_size(limits, picture->block_width, picture->block_height, err)) return -1;
+    uint64_t blocks =
+        ((picture->width + columns - 1) / columns) * ((picture->height + rows - 1) / rows);
+    if (picture->is_planar) blocks *= (uint64_t)pf_tiff_used_samples(&picture->layout);
+    if (fair > most) most = fair;
+    if (!picture->block_bytes || blocks <= most / picture->block_bytes) return 0;
+    return pf_image_bad(err,
+                        PF_IMAGE_TOO_LARGE
+                        ": %llu %s of %llu bytes in a TIFF of %u x %u pixels, of which all "
+                        "together have at most %d bytes for each pixel of the largest image "
+                        "that is taken. Hint: --max-pixels",
+                        (unsigned long long)blocks, picture->is_tiled ? "tiles" : "strips",
+                        (unsigned long long)picture->block_bytes, picture->width, picture->height,
+                        BYTES_PER_PIXEL_OF_LARGEST);
 }
 
 static size_t samples_size(const Picture *picture)
@@ -401,7 +430,8 @@ static int read_converted(Picture *picture, PfImage *image, PfError *err)
     TIFFRGBAImage rgba;
     char reason[1024] = "";
     if (!tiff.TIFFRGBAImageBegin(&rgba, picture->file, 0, reason))
-        return pf_image_bad(err, "broken TIFF: %s", reason);
+        return pf_image_lacked_memory() ? broken(&picture->source, err)
+                                        : pf_image_bad(err, "broken TIFF: %s", reason);
     rgba.orientation = rgba.req_orientation = ORIENTATION_TOPLEFT;
     rgba.col_offset = 0;
     int result = read_converted_rows(picture, &rgba, image, err);
@@ -425,6 +455,7 @@ static int read_picture(Picture *picture, PfImage *image, PfError *err)
 {
     if (read_layout(picture, err)) return -1;
     read_block_size(picture);
+    if (check_work(picture, &image->limits, err)) return -1;
     if (picture->is_converted) picture->block_width = picture->width;
     if (picture->layout.photometric == PF_TIFF_LAB && pf_tiff_lab_open(&picture->layout.lab, err))
         return -1;
@@ -443,7 +474,7 @@ static int read_picture(Picture *picture, PfImage *image, PfError *err)
 static TIFF *open_source(Source *source, const PfImageLimits *limits)
 {
     int64_t most = (int64_t)source->size * PF_IMAGE_MAX_EXPANSION;
-    if (limits->max_pixels) most = INT32_MAX;
+    if (limits->max_pixels || most > INT32_MAX) most = INT32_MAX; /* as of a block */
     if (most < PF_IMAGE_FREE_BYTES) most = PF_IMAGE_FREE_BYTES;
     TIFFOpenOptions *options = tiff.TIFFOpenOptionsAlloc();
     if (!options) return NULL;
@@ -464,6 +495,7 @@ int pf_image_tiff_decode(const uint8_t *bytes, size_t size, int least_side, PfIm
     Picture picture = {.source = {.bytes = bytes, .size = size}};
     if (pf_tiff_check_directory(bytes, size, &image->limits, &picture.has_extra_samples, err))
         return -1;
+    pf_image_watch_memory();
     picture.file = open_source(&picture.source, &image->limits);
     if (!picture.file) return broken(&picture.source, err);
     int result = read_picture(&picture, image, err);

@@ -4,10 +4,15 @@
 
 #ifndef PF_LCMS2_SONAME
 
+int pf_image_tiff_lab_open(PfError *err)
+{
+    return pf_codec_left_out(PF_IMAGE_TIFF_LAB, "liblcms2-dev", err);
+}
+
 int pf_tiff_lab_open(void **lab, PfError *err)
 {
     *lab = NULL;
-    return pf_codec_left_out("TIFF in L*a*b* colours", "liblcms2-dev", err);
+    return pf_image_tiff_lab_open(err);
 }
 
 void pf_tiff_lab_rgb(void *lab, const uint8_t *samples, int step, int count, uint8_t *rgb)
@@ -33,7 +38,12 @@ void pf_tiff_lab_close(void **lab)
     _(cmsDeleteTransform)                                                                          \
     _(cmsGetTransformContextID)                                                                    \
     _(cmsDoTransform)
-PF_CODEC_LIBRARY(lcms2, "TIFF in L*a*b* colours", PF_LCMS2_SONAME, PF_LCMS2_PACKAGE, FUNCTIONS);
+PF_CODEC_LIBRARY(lcms2, PF_IMAGE_TIFF_LAB, PF_LCMS2_SONAME, PF_LCMS2_PACKAGE, FUNCTIONS);
+
+int pf_image_tiff_lab_open(PfError *err)
+{
+    return pf_codec_library_open(&lcms2_library, err);
+}
 
 /* Of eight bits each, a and b from 0 for -128 on. */
 #define LAB_BYTES (COLORSPACE_SH(PT_LabV2) | CHANNELS_SH(3) | BYTES_SH(1))
@@ -41,7 +51,7 @@ PF_CODEC_LIBRARY(lcms2, "TIFF in L*a*b* colours", PF_LCMS2_SONAME, PF_LCMS2_PACK
 int pf_tiff_lab_open(void **lab, PfError *err)
 {
     *lab = NULL;
-    if (pf_codec_library_open(&lcms2_library, err)) return -1;
+    if (pf_image_tiff_lab_open(err)) return -1;
     cmsContext context = lcms2.cmsCreateContext(NULL, NULL);
     cmsHPROFILE from = context ? lcms2.cmsCreateLab2ProfileTHR(context, NULL) : NULL;
     cmsHPROFILE to = context ? lcms2.cmsCreate_sRGBProfileTHR(context) : NULL;

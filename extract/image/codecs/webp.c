@@ -32,8 +32,8 @@ int pf_image_webp_open(PfError *err)
 
 static int fail_status(VP8StatusCode status, size_t size, PfError *err)
 {
-    if (status == VP8_STATUS_OUT_OF_MEMORY)
-        return pf_fail(err, PF_EXIT_FAILED, "out of memory while decoding a WebP");
+    if (status == VP8_STATUS_OUT_OF_MEMORY || pf_image_lacked_memory())
+        return pf_image_out_of_memory(err, "a WebP");
     if (status == VP8_STATUS_SUSPENDED || status == VP8_STATUS_NOT_ENOUGH_DATA)
         return pf_image_bad(err, "truncated WebP: its pixels end early, in a file of %zu bytes",
                             size);
@@ -125,9 +125,12 @@ int pf_image_webp_decode(const uint8_t *bytes, size_t size, int least_side, PfIm
     const WebPData data = {bytes, size};
     WebPDemuxState state = WEBP_DEMUX_PARSE_ERROR;
     WebPIterator frame;
+    pf_image_watch_memory();
     WebPDemuxer *file = demux.WebPDemuxInternal(&data, 1, &state, WEBP_DEMUX_ABI_VERSION);
     int failed = -1;
-    if (state == WEBP_DEMUX_PARSE_ERROR)
+    if (!file && pf_image_lacked_memory())
+        pf_image_out_of_memory(err, "a WebP");
+    else if (state == WEBP_DEMUX_PARSE_ERROR)
         pf_image_bad(err, "broken WebP: its %zu bytes are no chunks that belong together", size);
     else if (!file || state != WEBP_DEMUX_DONE)
         pf_image_bad(err, "truncated WebP: ends after %zu bytes, inside its chunks", size);

@@ -18,6 +18,8 @@
 
 #include <jpeglib.h>
 
+#include <jerror.h>
+
 #include "common/base/integers.h"
 #include "extract/image/formats/formats.h"
 
@@ -296,6 +298,8 @@ static int fail(Decoder *decoder, PfError *err)
                             "so many, and each takes as long as an image",
                             decoder->max_scans, decoder->jpeg.image_width,
                             decoder->jpeg.image_height);
+    if (decoder->errors.msg_code == JERR_OUT_OF_MEMORY)
+        return pf_image_out_of_memory(err, "a JPEG");
     decoder->errors.format_message((j_common_ptr)&decoder->jpeg, reason);
     return pf_image_bad(err, "broken JPEG: %s", reason);
 }

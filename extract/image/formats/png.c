@@ -157,13 +157,21 @@ static size_t inflated_size(const Content *content)
     return size;
 }
 
+static bool has_alpha(const Content *content)
+{
+    return content->color_type & 4 || content->transparency.size;
+}
+
 /* Deflate packs at most 1032 bytes into one: a header that promises more than
  * that is seen through before memory is asked for. */
 static int check_data_size(Content *content, const PfImageLimits *limits, size_t file_size,
                            PfError *err)
 {
+    /* stb_image counts the bytes that it makes of the rows in an int, too. */
+    int64_t channels = has_alpha(content) ? 4 : 3;
     content->data_size = inflated_size(content);
-    if (content->data_size > INT32_MAX / 2)
+    if (content->data_size > INT32_MAX / 2 ||
+        channels * content->width * content->height > INT32_MAX)
         return pf_image_bad(err,
                             "PNG of %u x %u pixels of %d bits per sample: more than can be decoded",
                             content->width, content->height, content->depth);
@@ -184,11 +192,6 @@ static void trim_transparency(Content *content)
     uint32_t most = sizes[content->color_type], *size = &content->transparency.size;
     if (*size > most) *size = most;
     if (content->color_type != 3 && *size < most) *size = 0;
-}
-
-static bool has_alpha(const Content *content)
-{
-    return content->color_type & 4 || content->transparency.size;
 }
 
 /* Walks all chunks up to IEND. What follows that is no matter. */
@@ -259,6 +262,7 @@ static int inflate_bytes(z_stream *stream, Reader *reader, uint8_t *out, size_t 
         int status = inflate(stream, Z_NO_FLUSH);
         if (status == Z_STREAM_END && stream->avail_out > 0)
             return pf_image_bad(err, "broken PNG: its pixels end too early");
+        if (status == Z_MEM_ERROR) return pf_image_out_of_memory(err, "a PNG");
         if (status != Z_OK && status != Z_STREAM_END && status != Z_BUF_ERROR)
             return pf_image_bad(err, "broken PNG: %s", stream->msg ? stream->msg : "bad data");
     }

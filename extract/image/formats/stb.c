@@ -16,8 +16,7 @@
 static int report(PfError *err)
 {
     const char *reason = stbi_failure_reason();
-    if (!reason || strcmp(reason, "outofmem") == 0)
-        return pf_fail(err, PF_EXIT_FAILED, "out of memory while decoding a PNG");
+    if (!reason || strcmp(reason, "outofmem") == 0) return pf_image_out_of_memory(err, "a PNG");
     return pf_image_bad(err, "broken PNG: %s", reason);
 }
 

@@ -4,6 +4,8 @@
 #ifndef PF_EXTRACT_IMAGE_PIXELS_DECODER_H
 #define PF_EXTRACT_IMAGE_PIXELS_DECODER_H
 
+#include <errno.h>
+
 #include "extract/image/pixels/pixels.h"
 
 /* Decodes a whole file that begins with the format's signature, and leaves the size as it likes on
@@ -29,6 +31,21 @@ typedef int PfImageOrientation(const uint8_t *bytes, size_t size);
 
 /* Fails with PF_EXIT_BAD_IMAGES: the file's fault. */
 #define pf_image_bad(err, ...) pf_fail(err, PF_EXIT_BAD_IMAGES, __VA_ARGS__)
+
+/* For libraries that tell lack of memory from a broken file in words, if at all: errno is set to 0
+ * before they are called, and where they fail an allocation that the system refused has left ENOMEM
+ * there. What a library itself refuses to ask for leaves it alone. */
+static inline void pf_image_watch_memory(void)
+{
+    errno = 0;
+}
+static inline bool pf_image_lacked_memory(void)
+{
+    return errno == ENOMEM;
+}
+/* Fails with PF_EXIT_FAILED: nothing is known of the file. what: "a TIFF". */
+#define pf_image_out_of_memory(err, what)                                                          \
+    pf_fail(err, PF_EXIT_FAILED, "out of memory while decoding " what)
 
 /* Sees that the size is neither empty nor too large. */
 int pf_image_check_size(const PfImageLimits *limits, int64_t width, int64_t height, PfError *err);

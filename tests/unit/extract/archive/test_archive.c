@@ -13,7 +13,7 @@
 #define BLOCK 512
 
 static char top[64], file[128];
-static uint8_t bytes[1 << 16];
+static uint8_t bytes[1 << 23];
 static size_t size;
 static PfArchive *archive;
 static PfError err;
@@ -226,6 +226,36 @@ START_TEST(hard_links_are_files)
     has_member(2, "d.jpg", "two");
     has_member(3, "e.jpg", "two");
     ck_assert_int_eq(archive->left_out[PF_LEFT_OUT_HARD_LINK], 1);
+}
+END_TEST
+
+START_TEST(a_link_leads_to_the_last_file_of_its_name)
+{
+    add_text("a.jpg", '0', "one");
+    uint8_t *block = add("b.jpg", '1', "", 0);
+    strcpy((char *)block + 157, "a.jpg");
+    sign(block);
+    add_text("a.jpg", '0', "two");
+    block = add("a.jpg", '1', "", 0);
+    strcpy((char *)block + 157, "a.jpg");
+    sign(block);
+    finish();
+    opens(4);
+    has_member(1, "b.jpg", "two");
+    has_member(3, "a.jpg", "two");
+}
+END_TEST
+
+START_TEST(what_lies_behind_many_zeros_is_told)
+{
+    add_text("a", '0', "x");
+    size_t behind = (1 << 20) + 4 * BLOCK;
+    size += behind;
+    add_text("b", '0', "y");
+    finish();
+    opens(1);
+    ck_assert_int_ge(archive->bytes_behind, 4 * BLOCK);
+    ck_assert_int_lt(archive->bytes_behind, (int64_t)behind);
 }
 END_TEST
 
@@ -512,6 +542,80 @@ START_TEST(zips_that_lie_are_refused)
 }
 END_TEST
 
+/* So many empty members, of the same name. */
+static void make_large_zip(size_t count)
+{
+    enum { LOCAL = 31, ENTRY = 47 };
+    memset(bytes, 0, sizeof bytes);
+    for (size_t i = 0; i < count; i++) {
+        size_t local = i * LOCAL, entry = count * LOCAL + i * ENTRY;
+        memcpy(bytes + local, "PK\3\4", 4);
+        put16(local + 26, 1);
+        bytes[local + 30] = 'a';
+        memcpy(bytes + entry, "PK\1\2", 4);
+        put16(entry + 28, 1);
+        put32(entry + 42, local);
+        bytes[entry + 46] = 'a';
+    }
+    size = count * (LOCAL + ENTRY);
+    memcpy(bytes + size, "PK\5\6", 4);
+    put16(size + 10, count & 0xffff);
+    put32(size + 12, count * ENTRY);
+    put32(size + 16, count * LOCAL);
+    size += 22;
+}
+
+START_TEST(all_members_of_a_zip_are_listed)
+{
+    make_large_zip(65539);
+    opens(65539); /* its end says 3 */
+    put16(size - 12, 65535);
+    opens(65539);
+    put16(size - 12, 4);
+    refuses(size, "its directory has 65539 entries, and its end says 4");
+    make_zip(three, 3);
+    put16(size - 12, 2);
+    refuses(size, "its directory has 3 entries, and its end says 2");
+}
+END_TEST
+
+START_TEST(a_zips_directory_may_be_signed)
+{
+    make_zip(three, 3);
+    memmove(bytes + size - 22 + 10, bytes + size - 22, 22);
+    memcpy(bytes + size - 22, "PK\5\5\4\0sign", 10);
+    size += 10;
+    put32(size - 10, size - 22 - entries[0]);
+    opens(3);
+    has_member(2, "a/2.jpg", "deflated deflated");
+}
+END_TEST
+
+START_TEST(a_member_that_leads_beyond_a_zip_is_a_bad_image)
+{
+    make_zip(three, 3);
+    for (int i = 1; i < 3; i++) put16(locals[i] + 28, 60000);
+    opens(3);
+    is_unreadable(1, PF_EXIT_BAD_IMAGES, "leads beyond the archive's end");
+    is_unreadable(2, PF_EXIT_BAD_IMAGES, "leads beyond the archive's end");
+}
+END_TEST
+
+START_TEST(bytes_behind_a_zip_are_told)
+{
+    make_zip(three, 3);
+    memcpy(bytes + size, "behind", 6);
+    size += 6;
+    opens(3);
+    ck_assert_int_eq(archive->bytes_behind, 6);
+    has_member(2, "a/2.jpg", "deflated deflated");
+    memmove(bytes + 100, bytes, size); /* as in an archive that is cut short behind this one */
+    size += 100;
+    memcpy(bytes, "PK\3\4", 4);
+    refuses(size, "is cut short, or has bytes before and behind it");
+}
+END_TEST
+
 START_TEST(damaged_zips_do_no_harm)
 {
     uint8_t data[4096];
@@ -604,6 +708,8 @@ int main(void)
     tcase_add_test(tests, names_come_in_every_way);
     tcase_add_test(tests, what_is_no_file_is_counted);
     tcase_add_test(tests, hard_links_are_files);
+    tcase_add_test(tests, a_link_leads_to_the_last_file_of_its_name);
+    tcase_add_test(tests, what_lies_behind_many_zeros_is_told);
     tcase_add_test(tests, ends_are_told_apart);
     tcase_add_test(tests, cut_archives_are_refused);
     tcase_add_test(tests, damaged_archives_are_refused);
@@ -613,6 +719,10 @@ int main(void)
     tcase_add_test(tests, names_in_zips_have_encodings);
     tcase_add_test(tests, zips_say_what_they_cannot);
     tcase_add_test(tests, zips_that_lie_are_refused);
+    tcase_add_test(tests, all_members_of_a_zip_are_listed);
+    tcase_add_test(tests, a_zips_directory_may_be_signed);
+    tcase_add_test(tests, a_member_that_leads_beyond_a_zip_is_a_bad_image);
+    tcase_add_test(tests, bytes_behind_a_zip_are_told);
     tcase_add_test(tests, damaged_zips_do_no_harm);
     tcase_add_test(tests, braces_are_a_shells);
     tcase_add_test(tests, holes_in_braces_are_named);

@@ -401,6 +401,22 @@ START_TEST(pngs_that_promise_too_much_are_refused)
 }
 END_TEST
 
+/* stb_image makes three bytes of each pixel. */
+START_TEST(pngs_of_more_bytes_than_can_be_counted_are_refused)
+{
+    const uint8_t rows[] = {0, 1, 2, 3};
+    Bytes file = make_png(30000, 30000, 1, 0, NULL, 0, rows, sizeof rows);
+    PfImage image = {.limits.max_pixels = PF_IMAGE_MOST_PIXELS};
+    PfError err = {0};
+    ck_assert_int_eq(decode(file.data, file.size, &image, &err), -1);
+    ck_assert_int_eq(err.exit_code, PF_EXIT_BAD_IMAGES);
+    ck_assert_str_eq(err.message, "PNG of 30000 x 30000 pixels of 1 bits per sample: more than can "
+                                  "be decoded");
+    pf_image_free(&image);
+    free(file.data);
+}
+END_TEST
+
 /* ---- limits ---- */
 
 static Bytes make_progressive_jpeg(int side)
@@ -643,6 +659,7 @@ static void add_other_tests(TCase *cases)
     tcase_add_test(cases, a_png_cut_anywhere_is_refused);
     tcase_add_test(cases, a_png_with_one_bit_wrong_is_refused);
     tcase_add_test(cases, pngs_that_promise_too_much_are_refused);
+    tcase_add_test(cases, pngs_of_more_bytes_than_can_be_counted_are_refused);
     tcase_add_test(cases, decoding_ends_when_it_is_interrupted);
     tcase_add_test(cases, an_image_has_as_many_pixels_as_its_limits_say);
     tcase_add_test(cases, plain_and_binary_pnm_are_scaled_to_255);

@@ -186,6 +186,11 @@ START_TEST(impossible_requests_are_refused_in_words)
     ck_assert_int_eq(err.exit_code, PF_EXIT_BAD_IMAGES);
     ck_assert_str_eq(err.message,
                      "too narrow: 1 x 60000 pixels would be resized to 15360000 x 256");
+    err = (PfError){0};
+    ck_assert_int_eq(pf_preprocess_check_shape(&image, &settings, &err), -1);
+    ck_assert_int_eq(err.exit_code, PF_EXIT_BAD_IMAGES);
+    settings.squash = 1;
+    ck_assert_int_eq(pf_preprocess_check_shape(&image, &settings, &err), 0);
     settings = (PfPreprocess){.crop = 0};
     ck_assert_int_eq(pf_preprocess_image(&image, &settings, out, &scratch, &err), -1);
     ck_assert_int_eq(err.exit_code, PF_EXIT_USAGE);

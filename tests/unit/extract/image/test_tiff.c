@@ -346,6 +346,23 @@ START_TEST(tiles_may_not_be_much_larger_than_the_image)
 }
 END_TEST
 
+/* Offset and size of all tiles may be the same: a small file, and terabytes to decode. */
+START_TEST(blocks_may_not_hold_many_times_the_picture)
+{
+    static File file;
+    begin(&file, 1000, 1000, 3);
+    file.bytes[8 + 2 + 5 * 12] = (uint8_t)TIFFTAG_TILEOFFSETS;
+    file.bytes[8 + 2 + 5 * 12 + 1] = TIFFTAG_TILEOFFSETS >> 8;
+    file.bytes[8 + 2 + 6 * 12] = (uint8_t)TIFFTAG_TILEBYTECOUNTS;
+    file.bytes[8 + 2 + 6 * 12 + 1] = TIFFTAG_TILEBYTECOUNTS >> 8;
+    put_entry(&file, TIFFTAG_SAMPLESPERPIXEL, 3, 1, 65535);
+    put_entry(&file, TIFFTAG_TILEWIDTH, 4, 1, 16);
+    put_entry(&file, TIFFTAG_TILELENGTH, 4, 1, 16);
+    put(&file, 0, 4);
+    expect_refused(file.bytes, file.size, "too large: 3969 tiles of 16776960 bytes in a TIFF");
+}
+END_TEST
+
 /* libtiff keeps a copy of each. */
 START_TEST(values_that_lie_on_each_other_are_refused)
 {
@@ -436,6 +453,7 @@ int main(void)
     tcase_add_test(tests, pages_that_go_round_are_not_followed);
     tcase_add_test(tests, sizes_are_checked_before_memory_is_taken);
     tcase_add_test(tests, tiles_may_not_be_much_larger_than_the_image);
+    tcase_add_test(tests, blocks_may_not_hold_many_times_the_picture);
     tcase_add_test(tests, values_that_lie_on_each_other_are_refused);
     tcase_add_test(tests, rows_come_upright);
     tcase_add_test(tests, numbers_from_0_to_1_are_refused);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "extract/image/codecs/codecs.h"
 #include "extract/image/image.h"
 
 #define FILE_OF(text) (text), sizeof(text) - 1
@@ -126,6 +127,9 @@ END_TEST
 START_TEST(refusals_that_are_tried_again)
 {
     ck_assert(pf_image_may_be_taken_now("GIF is not supported. Hint: convert it", false));
+    bool has_lab = !pf_image_tiff_lab_open(NULL);
+    ck_assert_int_eq(pf_image_may_be_taken_now("TIFF in L*a*b* colours needs liblcms2.so.2", false),
+                     has_lab);
     ck_assert(!pf_image_may_be_taken_now("JPEG XL is not supported. Hint: convert it", false));
     ck_assert(!pf_image_may_be_taken_now("broken GIF: it has no image", true));
     ck_assert(!pf_image_may_be_taken_now("GIFT needs a bow", true));
