@@ -73,6 +73,27 @@ static int check_merge(PfExtractOptions *options, PfError *err)
         "which caches? Usage: extract --merge OUT.h5 IN.h5...; extract --help explains.");
 }
 
+/* What belongs to a run that extracts: in other modes it would be passed over, and those that write
+ * would write. */
+static int check_of_run(const PfExtractOptions *options, PfError *err)
+{
+    const bool is_run = options->mode == PF_EXTRACT_RUN;
+    if (options->dry_run && !is_run)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--dry-run goes with a run that extracts, and not with --merge, --list or "
+                       "whatever else is done instead");
+    if (options->contact_sheet && (!is_run || options->dry_run))
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--contact-sheet goes with a run that extracts: it shows images of the "
+                       "cache that was written%s",
+                       options->dry_run ? ", and --dry-run writes none" : "");
+    if (options->augmented && !options->contact_sheet)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--augmented goes with --contact-sheet FILE.html: it says what the page "
+                       "shows. Hint: --views V is what a cache has several of");
+    return 0;
+}
+
 /* The operands are networks. */
 static int check_fetch(PfExtractOptions *options, PfError *err)
 {
@@ -94,27 +115,6 @@ static int check_fetch(PfExtractOptions *options, PfError *err)
 static bool names_a_size(const PfBackboneOptions *backbone)
 {
     return backbone->image_size > 0 || backbone->crop >= 0 || backbone->resize >= 0;
-}
-
-/* What belongs to a run that extracts: in other modes it would be passed over, and those that write
- * would write. */
-static int check_of_run(const PfExtractOptions *options, PfError *err)
-{
-    const bool is_run = options->mode == PF_EXTRACT_RUN;
-    if (options->dry_run && !is_run)
-        return pf_fail(err, PF_EXIT_USAGE,
-                       "--dry-run goes with a run that extracts, and not with --merge, --list or "
-                       "whatever else is done instead");
-    if (options->contact_sheet && (!is_run || options->dry_run))
-        return pf_fail(err, PF_EXIT_USAGE,
-                       "--contact-sheet goes with a run that extracts: it shows images of the "
-                       "cache that was written%s",
-                       options->dry_run ? ", and --dry-run writes none" : "");
-    if (options->augmented && !options->contact_sheet)
-        return pf_fail(err, PF_EXIT_USAGE,
-                       "--augmented goes with --contact-sheet FILE.html: it says what the page "
-                       "shows. Hint: --views V is what a cache has several of");
-    return 0;
 }
 
 /* Options that mean something beside others only. */
