@@ -84,13 +84,6 @@ int pf_extraction_find_fetched(PfExtraction *run, PfError *err);
 /* Whether such a cache is of the network, too, and no other work was begun on it. */
 bool pf_extraction_is_of_network(const PfExtraction *run);
 
-/* ---- --contact-sheet: contact_sheet.c ---- */
-
-/* A page of images as the network sees them, of a run whose cache is right, its dataset still open:
- * images evenly spaced among all, after resizing and cropping, or with --augmented the views of
- * some; and those that were rejected, with the reasons. */
-int pf_contact_sheet_write(const PfExtraction *run, PfError *err);
-
 /* ---- what a run says of itself: extraction_report.c ---- */
 
 /* What there is to do: the network, how many images of which kind; names new rejects. */

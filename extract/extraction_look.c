@@ -58,8 +58,9 @@ static int open_dataset(PfExtraction *run, PfError *err)
     options.may_fetch = true;
     options.fetch_folder = run->fetch_folder;
     options.interrupted = run->interrupted;
-    if (pf_dataset_open_for(run->options->operand, &options, run->cache, &run->dataset, err))
-        return -1;
+    const PfCache *begun = run->cache;
+    if (begun && !pf_provenance_may_read_as_before(pf_cache_provenance(begun))) begun = NULL;
+    if (pf_dataset_open_for(run->options->operand, &options, begun, &run->dataset, err)) return -1;
     pf_dataset_limit_bytes(run->dataset, run->options->max_bytes);
     run->rules.exact_names = pf_dataset_keeps_split_names(run->dataset);
     pf_work_plan_print_dataset(run->dataset, run->options->operand, run->options->dataset.shard);
@@ -119,6 +120,19 @@ static int open_plan(PfExtraction *run, const Begun *begun, PfBackboneOptions *o
     return failed ? -1 : 0;
 }
 
+/* A TorchScript file is a program: one that a cache's options name runs only where it is trusted.
+ */
+static int open_script(const PfExtraction *run, const PfFileStampSha256 *known,
+                       PfBackboneOptions *options, PfError *err)
+{
+    const char *from = run->options->backbone_from;
+    if (!from) return pf_script_file_open(options->backbone, known, &options->script, err);
+    char *by = pf_asprintf(err, "cache '%s'", from);
+    int failed = !by || pf_script_file_open_trusted(options->backbone, by, &options->script, err);
+    free(by);
+    return failed ? -1 : 0;
+}
+
 /* The cache knows what the weights hashed to when it was made: a file that has not been
  * touched since is not read again. */
 static int open_named(PfExtraction *run, const Begun *begun, PfBackboneOptions *options,
@@ -134,9 +148,7 @@ static int open_named(PfExtraction *run, const Begun *begun, PfBackboneOptions *
     if (go_on(run, begun, options, err)) return -1;
     if (kind == PF_BACKBONE_ONNX && pf_onnx_open(options->backbone, &known, &options->onnx, err))
         return -1;
-    if (kind == PF_BACKBONE_TORCHSCRIPT &&
-        pf_script_file_open(options->backbone, &known, &options->script, err))
-        return -1;
+    if (kind == PF_BACKBONE_TORCHSCRIPT && open_script(run, &known, options, err)) return -1;
     return open_plan(run, begun, options, err);
 }
 

@@ -10,6 +10,7 @@
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/base/options.h"
+#include "extract/backbone/name.h"
 #include "permafrost/feature_cache.h"
 
 static bool is_option(const char *word, const char *name)
@@ -21,15 +22,22 @@ static bool is_option(const char *word, const char *name)
 
 /* ---- what a cache keeps ---- */
 
+/* Whether the option's value may be a file's path. A folder that is called like a network does not
+ * make one of the network's name. */
+static bool may_be_file(const char *word, const char *value)
+{
+    static const char *const files[] = {"weights", "root", "exclude"};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        if (is_option(word, files[i])) return true;
+    return is_option(word, "backbone") && pf_backbone_name_is_path(value);
+}
+
 /* "--weights=FILE#KEY" with the file's absolute path, where there is such a file. malloc'ed. */
 static char *absolute_word(const char *word)
 {
-    static const char *const files[] = {"weights", "backbone", "root", "exclude"};
     char absolute[PATH_MAX];
     const char *value = strchr(word, '=');
-    bool is_file = false;
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) is_file |= is_option(word, files[i]);
-    if (!is_file || !value) return strdup(word);
+    if (!value || !may_be_file(word, value + 1)) return strdup(word);
     int head = (int)(++value - word);
     if (realpath(value, absolute)) return pf_asprintf(NULL, "%.*s%s", head, word, absolute);
     const char *key = strrchr(value, '#');
@@ -41,14 +49,25 @@ static char *absolute_word(const char *word)
     return whole;
 }
 
+/* The operand as it leads to the same from any folder. What has braces in it names several files,
+ * none of which is called so. malloc'ed. */
+static char *noted_operand(const char *operand)
+{
+    char absolute[PATH_MAX];
+    if (realpath(operand, absolute)) return strdup(absolute);
+    if (pf_address_is(operand)) return pf_address_shown(operand, NULL);
+    const bool is_relative = *operand != '/' && strcmp(operand, "-") != 0;
+    if (!is_relative || !realpath(".", absolute)) return strdup(operand);
+    return pf_asprintf(NULL, "%s/%s", absolute, operand);
+}
+
 void pf_like_add(cJSON *provenance, const char *operand, cJSON *words)
 {
-    char absolute[PATH_MAX] = "";
     const cJSON *word;
     if (!words) return;
-    char *shown = realpath(operand, absolute) ? NULL : pf_address_shown(operand, NULL);
-    cJSON_AddStringToObject(provenance, "operand", shown ? shown : absolute);
-    free(shown);
+    char *noted = noted_operand(operand);
+    cJSON_AddStringToObject(provenance, "operand", noted ? noted : "");
+    free(noted);
     cJSON *kept = cJSON_AddArrayToObject(provenance, "options");
     cJSON_ArrayForEach(word, words)
     {
@@ -90,27 +109,67 @@ static bool gives(const cJSON *words, const char *word)
     return false;
 }
 
+/* Whether pf_options_words() may have written the word: any other, put before a command line, could
+ * change what the words behind it mean. */
+static bool is_word_of(const PfOption *option, const char *word)
+{
+    return option && (option->argument != NULL) == (strchr(word, '=') != NULL);
+}
+
+static int fail_kept(const char *cache, const char *found, PfError *err)
+{
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "'%s': among the options that it was made with it has '%s'; expected words like "
+                   "--name=value, of options that extract has. Hint: extract --info '%s' shows the "
+                   "command that it was made with; give the options of that which are meant",
+                   cache, found, cache);
+}
+
 /* Caches before this version kept some that are of a run, too. */
-static int add_kept(PfLikeCommand *out, const PfOption *table, const cJSON *kept,
+static int add_kept(PfLikeCommand *out, const PfOption *table, const char *cache, const cJSON *kept,
                     const cJSON *words, PfError *err)
 {
     const cJSON *item;
     cJSON_ArrayForEach(item, kept)
     {
-        if (!cJSON_IsString(item) || strncmp(item->valuestring, "--", 2))
-            return pf_fail(err, PF_EXIT_FAILED, "its list of options holds what is none");
-        const PfOption *option = pf_options_find(table, item->valuestring);
-        const bool is_of_run = option && option->effect == PF_OPTION_ON_RUN;
-        if (is_of_run || gives(words, item->valuestring)) continue;
-        if (add_word(out, item->valuestring, err)) return -1;
+        const char *word = cJSON_GetStringValue(item);
+        if (!word || strncmp(word, "--", 2) != 0)
+            return fail_kept(cache, word ? word : "no text", err);
+        const PfOption *option = pf_options_find(table, word);
+        if (!is_word_of(option, word)) return fail_kept(cache, word, err);
+        if (option->effect == PF_OPTION_ON_RUN || gives(words, word)) continue;
+        out->names_backbone |= !strcmp(option->name, "backbone");
+        if (add_word(out, word, err)) return -1;
     }
     return 0;
 }
 
 static bool is_same_operand(const char *dataset, const char *operand)
 {
-    char absolute[PATH_MAX];
-    return !strcmp(dataset, operand) || (realpath(dataset, absolute) && !strcmp(absolute, operand));
+    char *noted = noted_operand(dataset);
+    const bool is_same = !strcmp(dataset, operand) || (noted && !strcmp(noted, operand));
+    free(noted);
+    return is_same;
+}
+
+/* The dataset that a cache names is one that is on this machine, and a path. */
+static int check_operand(const char *cache, const char *operand, PfError *err)
+{
+    if (!strcmp(operand, "-"))
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "the images of '%s' were named on standard input. Hint: extract - --like "
+                       "CACHE.h5 takes those that are named there now",
+                       cache);
+    if (pf_address_is(operand))
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "the images of '%s' are at %s, and nothing is fetched that was not typed. "
+                       "Hint: extract '%s' --like '%s' does so",
+                       cache, operand, operand, cache);
+    if (*operand && *operand != '-') return 0;
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "'%s' says that its dataset is '%s'; expected a path. Hint: extract DATASET "
+                   "--like '%s' -o FILE.h5",
+                   cache, operand, cache);
 }
 
 static int build(const PfOption *table, const char *cache, const char *dataset,
@@ -120,19 +179,10 @@ static int build(const PfOption *table, const char *cache, const char *dataset,
     const cJSON *kept = cJSON_GetObjectItemCaseSensitive(provenance, "options");
     const char *operand = pf_json_member_text(provenance, "operand");
     if (!cJSON_IsArray(kept) || !operand) return fail_older(cache, provenance, err);
-    if (!dataset && !strcmp(operand, "-"))
-        return pf_fail(err, PF_EXIT_USAGE,
-                       "the images of '%s' were named on standard input. Hint: extract - --like "
-                       "CACHE.h5 takes those that are named there now",
-                       cache);
-    if (!dataset && pf_address_is(operand))
-        return pf_fail(err, PF_EXIT_USAGE,
-                       "the images of '%s' are at %s, and nothing is fetched that was not typed. "
-                       "Hint: extract '%s' --like '%s' does so",
-                       cache, operand, operand, cache);
+    if (!dataset && check_operand(cache, operand, err)) return -1;
     size_t most = (size_t)argc + (size_t)cJSON_GetArraySize(kept) + 5;
     out->argv = pf_calloc(most, sizeof *out->argv, err);
-    if (!out->argv || add_word(out, argv[0], err) || add_kept(out, table, kept, words, err))
+    if (!out->argv || add_word(out, argv[0], err) || add_kept(out, table, cache, kept, words, err))
         return -1;
     if (dataset && !gives(words, "--output") && !is_same_operand(dataset, operand))
         return pf_fail(err, PF_EXIT_USAGE,

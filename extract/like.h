@@ -2,7 +2,11 @@
  *
  * They lie in its provenance: "options", a list of "--name=value" as pf_options_words() has them,
  * without those that have an effect on the run only, and "operand", the dataset. Paths in both are
- * absolute. Caches of before this was written have neither. */
+ * absolute. Caches of before this was written have neither.
+ *
+ * A cache may come from a stranger: only words that name an option of the table, in the form in
+ * which they are written, are put on the command line, and nothing that they name is run for
+ * that. */
 #ifndef PF_EXTRACT_LIKE_H
 #define PF_EXTRACT_LIKE_H
 
@@ -20,6 +24,7 @@ void pf_like_add(cJSON *provenance, const char *operand, cJSON *words);
 typedef struct PfLikeCommand {
     int argc;
     char **argv;
+    bool names_backbone; /* the cache has named the network, and not who typed the command */
 } PfLikeCommand;
 
 /* argv with the options of `cache` before its own, of which those that argv gives itself (words:

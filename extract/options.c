@@ -474,29 +474,29 @@ static const PfOption table[] = {
     {.name = "verbose", .effect = PF_OPTION_ON_RUN, .letter = 'v', .kind = PF_OPTION_FLAG, .offset = FIELD(verbose),
      .help = "more detail"},
     {.name = "Instead of extracting:", .kind = PF_OPTION_GROUP},
-    {.name = "summary", .kind = PF_OPTION_FLAG, .offset = FIELD(summary),
+    {.name = "summary", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_FLAG, .offset = FIELD(summary),
      .help = "print the network's layers, shapes, parameters and taps"},
     {.name = "input", .kind = PF_OPTION_INT, .offset = FIELD(summary_input), .argument = "SIZE",
      .minimum = 1, .maximum = 16384, .help = "with --summary: side of the input in pixels"},
     {.name = "classes", .kind = PF_OPTION_INT, .offset = FIELD(summary_classes), .argument = "N",
      .minimum = 1, .maximum = 10000000,
      .help = "with --summary: frozen up to the tap, then a new Linear"},
-    {.name = "backbones", .kind = PF_OPTION_FLAG, .offset = FIELD(backbones),
+    {.name = "backbones", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_FLAG, .offset = FIELD(backbones),
      .help = "list the built-in networks (with PATTERN, a glob or part of a name, those that\n"
              "it fits), their sizes and weights; --json FILE does so for programs"},
-    {.name = "info", .kind = PF_OPTION_FLAG, .offset = FIELD(info),
+    {.name = "info", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_FLAG, .offset = FIELD(info),
      .help = "say in words what is in a cache; --json FILE does so for programs"},
-    {.name = "merge", .kind = PF_OPTION_FLAG, .offset = FIELD(merge),
+    {.name = "merge", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_FLAG, .offset = FIELD(merge),
      .help = "join caches of one identity, shards in their order; a folder stands for the\n"
              "caches in it, - for paths on standard input"},
-    {.name = "list", .kind = PF_OPTION_FLAG, .offset = FIELD(list),
+    {.name = "list", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_FLAG, .offset = FIELD(list),
      .help = "write what DATASET is now, its paths, classes and splits, into a list, which\n"
              "stands for it from then on; a shard reads its own lines only"},
-    {.name = "missing", .kind = PF_OPTION_FLAG, .offset = FIELD(missing),
+    {.name = "missing", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_FLAG, .offset = FIELD(missing),
      .help = "print which shards are not there, for the batch system that made the others"},
     {.name = "virtual", .kind = PF_OPTION_FLAG, .offset = FIELD(is_virtual),
      .help = "with --merge: features stay where they are, and OUT refers to them"},
-    {.name = "verify", .kind = PF_OPTION_FLAG, .offset = FIELD(verify),
+    {.name = "verify", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_FLAG, .offset = FIELD(verify),
      .help = "read all of a cache, with DATASET its images too, and say what is wrong"},
     {.name = "recompute-all", .kind = PF_OPTION_FLAG, .offset = FIELD(recompute_all),
      .help = "with --verify DATASET: compute every row again, where else a sample of 32 is"},
@@ -507,7 +507,7 @@ static const PfOption table[] = {
      .argument = "DIR",
      .help = "folder where the parts of a virtual cache may lie besides its own;\n"
              "others are refused"},
-    {.name = "trust", .kind = PF_OPTION_TEXT, .offset = FIELD(trust), .argument = "FILE.pt",
+    {.name = "trust", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_TEXT, .offset = FIELD(trust), .argument = "FILE.pt",
      .help = "note a TorchScript file as one that may run where a model or a cache names it"},
     {.name = "help", .effect = PF_OPTION_ON_RUN, .letter = 'h', .kind = PF_OPTION_FLAG, .offset = FIELD(help), .help = "this"},
     {.name = "version", .effect = PF_OPTION_ON_RUN, .letter = 'V', .kind = PF_OPTION_FLAG, .offset = FIELD(version), .help = "and leave"},
@@ -556,12 +556,28 @@ int64_t pf_extract_options_bad_limit(const PfBadLimit *limit, int64_t total)
     return limit->is_default && share < 5 ? 5 : share;
 }
 
+/* Says the shard by its number alone. */
+static void number_shard(cJSON *words, PfShard shard)
+{
+    char word[64];
+    for (cJSON *item = words->child, *next; item; item = next) {
+        next = item->next;
+        const PfOption *option = pf_options_find(table, item->valuestring);
+        if (option && (!strcmp(option->name, "shard") || !strcmp(option->name, "shard-base")))
+            cJSON_Delete(cJSON_DetachItemViaPointer(words, item));
+    }
+    snprintf(word, sizeof word, "--shard=%lld/%lld", (long long)shard.number,
+             (long long)shard.count);
+    cJSON_AddItemToArray(words, cJSON_CreateString(word));
+}
+
 cJSON *pf_extract_options_words(const PfExtractOptions *options)
 {
     const PfLikeCommand *expanded = &options->expanded;
     cJSON *words = expanded->argv ? pf_options_words(table, expanded->argc, expanded->argv)
                                   : pf_options_words(table, options->argc, options->argv);
     pf_options_leave_result(table, words);
+    if (words && options->dataset.shard.number) number_shard(words, options->dataset.shard);
     return words;
 }
 
@@ -597,6 +613,12 @@ static int take_options_of(const char *cache, const char *dataset, PfExtractOpti
     pf_extract_options_free(options);
     set_defaults(options, argc, argv);
     options->expanded = command;
+    if (command.argc > MAX_OPERANDS)
+        return pf_fail(err, PF_EXIT_FAILED,
+                       "'%s' names more options than a command line has: %d words, expected %d at "
+                       "most",
+                       cache, command.argc, MAX_OPERANDS);
+    options->backbone_from = command.names_backbone ? cache : NULL;
     if (pf_options_parse(table, options, command.argc, command.argv, operands, count, err))
         return -1;
     char *line = pf_result_stamp_command(command.argc, command.argv);
@@ -610,7 +632,7 @@ static const char *find_like(const PfExtractOptions *options, const char *const 
                              int count)
 {
     bool extracts = !options->merge && !options->info && !options->verify && !options->summary &&
-                    !options->backbones && !options->fetch;
+                    !options->backbones && !options->fetch && !options->missing;
     if (!extracts || count != 1) return NULL;
     if (options->like) return options->like;
     return !options->output && pf_input_file_is_hdf5(operands[0]) ? operands[0] : NULL;

@@ -48,6 +48,8 @@ typedef struct PfExtractOptions {
     char **argv;
     const char *like;          /* --like: the cache whose options these are, too; NULL: none */
     PfLikeCommand expanded;    /* the command line with them; owned */
+    const char *backbone_from; /* the cache that has named the network; NULL: the command line has,
+                                  or nobody */
     char *taps;                /* of every --tap, as one list; owned */
     const char *shard_text;    /* of --shard; NULL: not given */
     const char *contact_sheet; /* --contact-sheet: a page; NULL: none */
@@ -93,7 +95,7 @@ void pf_extract_options_help(void);
 extern const PfManual pf_extract_manual;
 
 /* The command line's options that have an effect on the rows, as pf_options_words() has them, those
- * of --like before them. */
+ * of --like before them. Of --shard auto/N and any/N it is the shard that was taken, K/N. */
 cJSON *pf_extract_options_words(const PfExtractOptions *options);
 
 /* Bad images allowed of `total`. The default is 5 %, but never less than 5. */

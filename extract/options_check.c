@@ -4,7 +4,42 @@
 #include <string.h>
 
 #include "common/backbone/script_file.h"
+#include "common/base/options.h"
 #include "common/file/output.h"
+
+/* The first of the names among the options that are given; NULL: none is. */
+static const char *find_given(const PfExtractOptions *options, const char *const *names)
+{
+    cJSON *words = pf_extract_options_words(options);
+    const char *found = NULL;
+    for (; *names && !found; names++) {
+        const cJSON *word;
+        size_t length;
+        cJSON_ArrayForEach(word, words)
+        {
+            const char *name = pf_options_word_name(word->valuestring, &length);
+            if (strlen(*names) == length && !strncmp(*names, name, length)) found = *names;
+        }
+    }
+    cJSON_Delete(words);
+    return found;
+}
+
+/* What decides the numbers of rows, which are made already where caches are merged. */
+static int check_merged_rows(const PfExtractOptions *options, PfError *err)
+{
+    static const char *const names[] = {
+        "backbone",       "weights",       "tap",          "precision", "emulate",     "device",
+        "store",          "image-size",    "resize",       "crop",      "squash",      "exif",
+        "views",          "interpolation", "resize-order", "view-seed", "fast-decode", "background",
+        "keep-truncated", "mean",          "std",          NULL};
+    const char *given = find_given(options, names);
+    if (!given) return 0;
+    return pf_fail(err, PF_EXIT_USAGE,
+                   "--%s is for extracting; --merge takes rows as they are. Expected --virtual, "
+                   "--compress and --force beside it at most",
+                   given);
+}
 
 /* The operands are OUT and the inputs, or with -o inputs only. */
 static int check_merge(PfExtractOptions *options, PfError *err)
@@ -28,6 +63,7 @@ static int check_merge(PfExtractOptions *options, PfError *err)
                        "--split, --exclude, --sample and --shard are for extracting; --merge takes "
                        "rows as they "
                        "are");
+    if (check_merged_rows(options, err)) return -1;
     if (!has_output && count) options->output = operands[0];
     options->inputs = operands + !has_output;
     options->input_count = count - !has_output;
@@ -35,6 +71,27 @@ static int check_merge(PfExtractOptions *options, PfError *err)
     return pf_fail(
         err, PF_EXIT_USAGE,
         "which caches? Usage: extract --merge OUT.h5 IN.h5...; extract --help explains.");
+}
+
+/* What belongs to a run that extracts: in other modes it would be passed over, and those that write
+ * would write. */
+static int check_of_run(const PfExtractOptions *options, PfError *err)
+{
+    const bool is_run = options->mode == PF_EXTRACT_RUN;
+    if (options->dry_run && !is_run)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--dry-run goes with a run that extracts, and not with --merge, --list or "
+                       "whatever else is done instead");
+    if (options->contact_sheet && (!is_run || options->dry_run))
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--contact-sheet goes with a run that extracts: it shows images of the "
+                       "cache that was written%s",
+                       options->dry_run ? ", and --dry-run writes none" : "");
+    if (options->augmented && !options->contact_sheet)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--augmented goes with --contact-sheet FILE.html: it says what the page "
+                       "shows. Hint: --views V is what a cache has several of");
+    return 0;
 }
 
 /* The operands are networks. */
@@ -46,6 +103,7 @@ static int check_fetch(PfExtractOptions *options, PfError *err)
         return pf_fail(err, PF_EXIT_USAGE,
                        "--fetch goes with a run that extracts, or with names of networks alone");
     options->mode = PF_EXTRACT_FETCH;
+    if (check_of_run(options, err)) return -1;
     options->inputs = operands;
     options->input_count = count;
     if (count) return 0;
@@ -62,6 +120,7 @@ static bool names_a_size(const PfBackboneOptions *backbone)
 /* Options that mean something beside others only. */
 static int check_companions(const PfExtractOptions *options, PfError *err)
 {
+    if (check_of_run(options, err)) return -1;
     if (options->backbone.emulate && options->backbone.precision != PF_BF16)
         return pf_fail(err, PF_EXIT_USAGE, "--emulate goes with --precision bf16");
     if (options->shard_base >= 0 && options->shard_source != PF_SHARD_AUTO)

@@ -381,6 +381,11 @@ bool pf_dataset_keeps_split_names(const PfDataset *dataset)
     return dataset->keeps_split_names;
 }
 
+bool pf_dataset_is_as_before(const PfDataset *dataset)
+{
+    return dataset->is_as_before;
+}
+
 const char *const *pf_dataset_warnings(const PfDataset *dataset, int *count)
 {
     *count = (int)dataset->warnings.count;
@@ -462,7 +467,10 @@ static int try_before(const char *operand, const PfDatasetOptions *options, cons
     PfError ignored = {0};
     as_before.as_before = true;
     if (pf_dataset_open(operand, &as_before, before, &ignored)) return 0;
-    if (is_of(*before, cache, !options->splits_unknown)) return warn(*before, operand, err);
+    if (is_of(*before, cache, !options->splits_unknown)) {
+        (*before)->is_as_before = true;
+        return warn(*before, operand, err);
+    }
     pf_dataset_close(before);
     return 0;
 }

@@ -100,7 +100,8 @@ bool pf_dataset_is_address(const char *operand);
  * NULL. Nothing usable there: an error that says what was looked for. */
 int pf_dataset_open(const char *operand, const PfDatasetOptions *options, PfDataset **out,
                     PfError *err);
-/* pf_dataset_open, for the cache that is already where the dataset's is to go (NULL: none). Of a
+/* pf_dataset_open, for a cache that is already where the dataset's is to go and that may have been
+ * begun by the first versions (pf_provenance_may_read_as_before; NULL: there is none). Of a
  * manifest whose targets or splits are not the cache's as it is read today, but are as the first
  * versions read it, that reading goes on, with a warning: a cache is never changed by an upgrade.
  * Options that say how the table is written settle it instead. */
@@ -155,6 +156,9 @@ typedef struct PfDrawing {
 const PfDrawing *pf_dataset_drawing(const PfDataset *dataset);
 /* Whether folders are splits or classes as exact_split_names said, and would not be without. */
 bool pf_dataset_keeps_split_names(const PfDataset *dataset);
+
+/* Whether it is read as the first versions did, for the cache of pf_dataset_open_for. */
+bool pf_dataset_is_as_before(const PfDataset *dataset);
 
 /* Names of the first class target; count 0: there is none. */
 const char *const *pf_dataset_classes(const PfDataset *dataset, int *count);

@@ -104,6 +104,18 @@ static int read_lines(Exclusion *exclusion, const char *list, PfError *err)
 
 /* ---- leaving out ---- */
 
+static int fail_all(const PfDataset *dataset, const char *list, size_t count, PfError *err)
+{
+    if (dataset->is_own_part)
+        return pf_fail(
+            err, PF_EXIT_USAGE,
+            "--exclude '%s' leaves out all %zu images of this shard of '%s', and a shard "
+            "has at least one. Hint: fewer shards, so that each has others, too",
+            list, count, dataset->root);
+    return pf_fail(err, PF_EXIT_USAGE, "--exclude '%s' leaves out all %zu images of '%s'", list,
+                   count, dataset->root);
+}
+
 static int leave_out(Exclusion *exclusion, PfDataset *dataset, const char *list, PfError *err)
 {
     size_t kept = 0, missing = 0, before = dataset->count;
@@ -120,15 +132,14 @@ static int leave_out(Exclusion *exclusion, PfDataset *dataset, const char *list,
             exclusion->found[number] = 1;
     }
     for (size_t i = 0; i < exclusion->paths.count && !failed; i++) missing += !exclusion->found[i];
-    if (!failed && !kept)
-        failed = pf_fail(err, PF_EXIT_USAGE, "--exclude '%s' leaves out all %zu images of '%s'",
-                         list, before, dataset->root);
+    if (!failed && !kept) failed = fail_all(dataset, list, before, err);
     if (!failed && kept < before) failed = pf_dataset_keep_rows(dataset, rows, kept, err);
     if (!failed)
         failed = pf_dataset_remark(dataset, err,
                                    "excluded: %zu of %zu images, by the %zu paths of '%s', of "
-                                   "which %zu are not here",
-                                   before - kept, before, exclusion->paths.count, list, missing);
+                                   "which %zu are not %s",
+                                   before - kept, before, exclusion->paths.count, list, missing,
+                                   dataset->is_own_part ? "in this shard" : "here");
     free(rows);
     return failed ? -1 : 0;
 }

@@ -71,7 +71,8 @@ struct PfDataset {
     int64_t *listed;        /* (count) places when listed; NULL: nothing was left out */
     size_t before, behind;  /* how many of them are other shards' */
     size_t whole;           /* of all shards together, where only one shard's are here; else 0 */
-    bool is_own_part;       /* only this shard's were listed, and nobody knows of the others */
+    bool is_as_before; /* a table, read as the first versions did for a cache that they began */
+    bool is_own_part;  /* only this shard's were listed, and nobody knows of the others */
     char listing[PF_SHA256_TEXT_SIZE]; /* pf_dataset_listing_digest, where it is known; else "" */
     const char **classes;              /* of folders: malloc'ed array of names in `texts` */
     int class_count;

@@ -355,13 +355,24 @@ static int read_block(const List *list, char *text, size_t size, int64_t begin, 
     return *line ? fail_format(list, "a block has too many lines", err) : 0;
 }
 
+/* Where a block begins; of the one behind the last, where the index does. */
+static bool find_block(const List *list, int64_t block, uint64_t *offset)
+{
+    *offset = (uint64_t)list->index_offset;
+    if (block == list->block_count) return true;
+    return read_hex(list->text + list->header_bytes + block * PF_FROZEN_LIST_INDEX_LINE, offset);
+}
+
+/* Blocks lie end to end: were several in the same bytes, a small list would have very many rows. */
 static int open_block(const List *list, int64_t block, char **text, size_t *size, PfError *err)
 {
     const char *line = list->text + list->header_bytes + block * PF_FROZEN_LIST_INDEX_LINE;
-    uint64_t offset, bytes, hash;
+    uint64_t offset, bytes, next, hash;
     *text = NULL;
-    if (!read_hex(line, &offset) || !read_hex(line + 17, &bytes) || !read_hex(line + 34, &hash) ||
-        offset > (uint64_t)list->index_offset || bytes > (uint64_t)list->index_offset - offset)
+    if (!find_block(list, block, &offset) || !find_block(list, block + 1, &next) ||
+        !read_hex(line + 17, &bytes) || !read_hex(line + 34, &hash) ||
+        offset > (uint64_t)list->index_offset || bytes > (uint64_t)list->index_offset - offset ||
+        offset + bytes != next || (!block && offset != list->header_bytes))
         return fail_format(list, "its index is wrong", err);
     *text = pf_calloc(bytes + 1, 1, err);
     if (!*text || read_at(list, (int64_t)offset, *text, bytes, err)) return -1;
@@ -414,9 +425,12 @@ static int take_rows(List *list, int64_t first, int64_t count, PfError *err)
 static int check_options(const List *list, const PfDatasetOptions *options, PfError *err)
 {
     const bool draws = options->val_fraction > 0 || options->test_fraction > 0;
-    if (!draws && !options->sample) return 0;
+    if (!draws && !options->sample && !options->exclude) return 0;
     return pf_fail(err, PF_EXIT_USAGE, "%s was settled when '%s' was made: give it to --list",
-                   draws ? "--split" : "--sample", list->path);
+                   draws             ? "--split"
+                   : options->sample ? "--sample"
+                                     : "--exclude",
+                   list->path);
 }
 
 static int take_list(List *list, const PfDatasetOptions *options, PfError *err)

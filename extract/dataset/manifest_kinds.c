@@ -2,7 +2,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
+#include "common/base/integers.h"
 #include "extract/dataset/manifest.h"
 
 /* Whole numbers are classes up to so many different ones, on average found twice. */
@@ -304,11 +306,50 @@ static void place_targets(PfManifest *manifest)
     manifest->dataset->values_per_row = values;
 }
 
+/* ---- lists of labels ---- */
+
+/* Of labels in one column each line gets a number for every label of the column: far more than the
+ * file's bytes, where texts are taken for labels. */
+#define MOST_LIST_BYTES ((int64_t)1 << 30)
+#define MOST_BYTES_A_BYTE 256 /* of the file, where that is more */
+
+static int fail_many_labels(const PfManifest *manifest, const PfManifestTarget *target,
+                            int64_t most_bytes, PfError *err)
+{
+    return pf_fail(err, PF_EXIT_USAGE,
+                   "'%s': column '%s' of --target %s has %d different labels: with one number for "
+                   "each in %lld lines, %lld MB; expected %lld MB at most. Hint: --separator says "
+                   "what parts labels; --target %s:class takes a field as one class",
+                   manifest->path, manifest->columns[target->columns[0]], target->name,
+                   target->width, (long long)manifest->row_count,
+                   (long long)(manifest->row_count * target->width * (int64_t)sizeof(float) >> 20),
+                   (long long)(most_bytes >> 20), target->name);
+}
+
+/* All of them together, as memory is. */
+static int check_labels(const PfManifest *manifest, PfError *err)
+{
+    struct stat status;
+    int64_t width = 0, most_bytes = MOST_LIST_BYTES;
+    const PfManifestTarget *widest = NULL;
+    for (int t = 0; t < manifest->target_count; t++) {
+        const PfManifestTarget *target = &manifest->targets[t];
+        if (target->kind != PF_TARGET_MULTILABEL || !target->is_list) continue;
+        width += target->width;
+        if (!widest || target->width > widest->width) widest = target;
+    }
+    if (!stat(manifest->path, &status))
+        most_bytes = pf_max(most_bytes, (int64_t)status.st_size * MOST_BYTES_A_BYTE);
+    if (width <= most_bytes / (int64_t)sizeof(float) / manifest->row_count) return 0;
+    return fail_many_labels(manifest, widest, most_bytes, err);
+}
+
 int pf_manifest_settle_kinds(PfManifest *manifest, PfError *err)
 {
     if (!manifest->options->target_count && drop_useless(manifest, err)) return -1;
     for (int t = 0; t < manifest->target_count; t++)
         if (settle(manifest, &manifest->targets[t], err)) return -1;
+    if (check_labels(manifest, err)) return -1;
     place_targets(manifest);
     return 0;
 }

@@ -195,13 +195,24 @@ static int take_named_column(PfManifest *manifest, char *name, PfError *err)
 
 /* ---- without it ---- */
 
+/* Whether the option --target takes the column by its name: "split:class", "split=COLUMNS", or
+ * among several, "age,split:class,sex". */
+static bool is_named_by(const char *option, const char *name)
+{
+    const size_t length = strlen(name);
+    if (!strncmp(option, name, length) && strchr(":=", option[length])) return true;
+    for (const char *item = option; item && !strchr(option, '=');) {
+        if (!strncmp(item, name, length) && strchr(":,", item[length])) return true;
+        item = strchr(item, ',');
+        if (item) item++;
+    }
+    return false;
+}
+
 static bool is_target(const PfManifest *manifest, const char *name)
 {
-    size_t length = strlen(name);
-    for (int i = 0; i < manifest->options->target_count; i++) {
-        const char *target = manifest->options->targets[i];
-        if (!strncmp(target, name, length) && strchr(":=", target[length])) return true;
-    }
+    for (int i = 0; i < manifest->options->target_count; i++)
+        if (is_named_by(manifest->options->targets[i], name)) return true;
     return false;
 }
 
@@ -222,6 +233,15 @@ static int warn_no_split(PfManifest *manifest, int column, const Content *conten
         name, found->text, (long long)found->line, name, found->text, name);
 }
 
+static int fail_two_splits(const PfManifest *manifest, int column, PfError *err)
+{
+    return pf_fail(err, PF_EXIT_USAGE,
+                   "'%s': columns '%s' and '%s' both look like the split. Hint: --split-column "
+                   "NAME says which it is, --split-column none that there is none",
+                   manifest->path, manifest->columns[manifest->split_column],
+                   manifest->columns[column]);
+}
+
 static int try_usual_column(PfManifest *manifest, int column, int usual, PfError *err)
 {
     Content content;
@@ -236,22 +256,27 @@ static int try_usual_column(PfManifest *manifest, int column, int usual, PfError
                                      manifest->columns[column], manifest->columns[column])
                    : 0;
     if (!is_one) return content.others.count ? warn_no_split(manifest, column, &content, err) : 0;
-    if (manifest->split_column >= 0)
-        return pf_fail(err, PF_EXIT_USAGE,
-                       "'%s': columns '%s' and '%s' both look like the split. Hint: --split-column "
-                       "NAME says which it is, --split-column none that there is none",
-                       manifest->path, manifest->columns[manifest->split_column],
-                       manifest->columns[column]);
+    if (manifest->split_column >= 0) return fail_two_splits(manifest, column, err);
     manifest->split_column = column;
     manifest->split_rule = rule;
     return 0;
 }
 
+/* The first versions took the last column of that name. */
+static int search_plain_name(PfManifest *manifest, PfError *err)
+{
+    for (int i = 0; i < manifest->column_count; i++) {
+        if (strcasecmp(manifest->columns[i], "split") || !may_be_split(manifest, i)) continue;
+        if (manifest->split_column >= 0 && !manifest->options->as_before)
+            return fail_two_splits(manifest, i, err);
+        manifest->split_column = i;
+    }
+    return 0;
+}
+
 static int search_column(PfManifest *manifest, PfError *err)
 {
-    for (int i = 0; i < manifest->column_count; i++)
-        if (!strcasecmp(manifest->columns[i], "split") && may_be_split(manifest, i))
-            manifest->split_column = i;
+    if (search_plain_name(manifest, err)) return -1;
     if (manifest->split_column >= 0 || manifest->options->as_before) return 0;
     int tried = 0;
     for (int i = 0; i < manifest->column_count && tried < MOST_TRIED; i++) {

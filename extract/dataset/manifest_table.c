@@ -8,6 +8,7 @@
 
 #include "common/base/memory.h"
 #include "common/base/options.h"
+#include "common/file/path.h"
 #include "common/file/text_encoding.h"
 #include "extract/dataset/manifest.h"
 
@@ -264,27 +265,35 @@ const char *pf_manifest_path(const PfManifest *manifest, const char *field,
 
 /* Whether the path is a file's. Folders do not count: a column of splits, with "train" and "val",
  * must not be taken for one of paths because folders are called so. */
+static bool find_file(int folder, const char *path, struct stat *status)
+{
+    return *path && !fstatat(folder, path, status, 0) && !S_ISDIR(status->st_mode);
+}
+
 static bool is_there(int folder, const char *path)
 {
     struct stat status;
-    return *path && !fstatat(folder, path, &status, 0) && !S_ISDIR(status.st_mode);
+    return find_file(folder, path, &status);
 }
 
-/* Adds an ending to the path in buffer with which there is such a file; false where there is
- * none. */
+/* Adds an ending to the path in buffer with which there is such a file; false where there is none.
+ * A file that has two of them, as where 7.jpg is 7.JPG, is one. */
 static bool add_ending(int folder, char *buffer, const char **second)
 {
+    struct stat known, status;
     size_t length = strlen(buffer);
     const char *first = NULL;
     for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
         if (length + strlen(endings[i]) >= PF_MANIFEST_PATH_SIZE) return false;
         strcpy(buffer + length, endings[i]);
-        if (!is_there(folder, buffer)) continue;
+        if (!find_file(folder, buffer, &status)) continue;
+        if (first && pf_path_same_file(&known, &status)) continue;
         if (first) {
             if (second) *second = endings[i];
             break;
         }
         first = endings[i];
+        known = status;
         if (!second) break;
     }
     strcpy(buffer + length, first ? first : "");

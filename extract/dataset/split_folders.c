@@ -291,6 +291,41 @@ static int key_of(const char *entry, size_t length)
     return -1;
 }
 
+/* Whether it is a path of names alone: "a/b", but not "a//b", "./a" or "a/../b", which would be
+ * other ways to write another folder. */
+static bool is_plain_path(const char *path)
+{
+    for (size_t length;; path += length + 1) {
+        length = strcspn(path, "/");
+        if (!length || (length <= 2 && !strncmp(path, "..", length))) return false;
+        if (!path[length]) return true;
+    }
+}
+
+/* Whether the folder `inner` is `outer`, or lies in it. */
+static bool lies_in(const char *inner, const char *outer)
+{
+    size_t length = strlen(outer);
+    return !strncmp(inner, outer, length) && (!inner[length] || inner[length] == '/');
+}
+
+/* An image would be on two sides. */
+static int check_apart(const PfSplitFolders *folders, const char *folder, const char *entry,
+                       PfError *err)
+{
+    for (int i = 0; i < folders->count; i++) {
+        const char *other = folders->folder[i];
+        if (!strcmp(folder, other))
+            return pf_fail(err, PF_EXIT_USAGE, "--split-folders: '%s' comes a second time", entry);
+        if (lies_in(folder, other) || lies_in(other, folder))
+            return pf_fail(err, PF_EXIT_USAGE,
+                           "--split-folders: of '%s' and '%s' one lies in the other, so that "
+                           "images would be in two splits; expected folders beside each other",
+                           other, folder);
+    }
+    return 0;
+}
+
 static int add_named(PfDataset *dataset, const char *entry, PfSplitFolders *out, PfError *err)
 {
     const char *equals = strchr(entry, '=');
@@ -304,9 +339,15 @@ static int add_named(PfDataset *dataset, const char *entry, PfSplitFolders *out,
     while (length > 1 && equals[length] == '/') length--;
     const char *folder = pf_dataset_text(dataset, equals + 1, length, err);
     if (!folder) return -1;
-    if (has_split(out, (PfSplit)split) || pf_split_folders_has(out, folder))
+    if (has_split(out, (PfSplit)split))
         return pf_fail(err, PF_EXIT_USAGE, "--split-folders: '%s' comes a second time", entry);
-    if (*folder == '/' || !strncmp(folder, "..", 2) || !pf_dataset_is_folder(dataset, folder))
+    if (!is_plain_path(folder))
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--split-folders: expected a folder as it is called from '%s', A or A/B, "
+                       "found '%s'",
+                       dataset->root, folder);
+    if (check_apart(out, folder, entry, err)) return -1;
+    if (!pf_dataset_is_folder(dataset, folder))
         return pf_fail(err, PF_EXIT_USAGE, "--split-folders: '%s' is no folder in '%s'", folder,
                        dataset->root);
     add(out, folder, (PfSplit)split);

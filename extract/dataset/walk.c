@@ -337,6 +337,29 @@ static int visit_folder(PfDataset *dataset, const char *folder, Visit visit, voi
     return status;
 }
 
+/* ---- links back ---- */
+
+static bool is_same_folder(int root_fd, const char *path, const struct stat *target)
+{
+    struct stat status;
+    return !fstatat(root_fd, path, &status, 0) && pf_path_same_file(&status, target);
+}
+
+/* Whether a link found in `folder` leads to that folder or to one above it. */
+static bool leads_back(int root_fd, const char *folder, const struct stat *target)
+{
+    char path[4096]; /* PATH_MAX: what openat took is shorter */
+    size_t length = strlen(folder);
+    if (length >= sizeof path) return true;
+    memcpy(path, folder, length + 1);
+    while (*path) {
+        if (is_same_folder(root_fd, path, target)) return true;
+        char *slash = strrchr(path, '/');
+        *(slash ? slash : path) = '\0';
+    }
+    return is_same_folder(root_fd, ".", target);
+}
+
 /* ---- listing ---- */
 
 typedef struct List {
@@ -359,6 +382,8 @@ static int list_entry(void *context, const Entry *entry, PfError *err)
     if (is_hidden)
         return pf_dataset_note(list->dataset, PF_NOTE_HIDDEN_FOLDER, list->folder, entry->name,
                                err);
+    if (entry->target && leads_back(list->dataset->root_fd, list->folder, entry->target))
+        return pf_dataset_note(list->dataset, PF_NOTE_LOOP, list->folder, entry->name, err);
     if (pf_grow(&listing->folders, &listing->folder_capacity, listing->folder_count + 1,
                 sizeof *listing->folders, err))
         return -1;
@@ -395,27 +420,6 @@ void pf_listing_free(PfListing *listing)
 /* Few links to folders with links in them lead to the same few folders on very many ways. */
 #define MOST_LINKED 1000000 /* folders behind links that one dataset may have */
 #define MOST_LOOKED 100000  /* that are looked into before that */
-
-static bool is_same_folder(int root_fd, const char *path, const struct stat *target)
-{
-    struct stat status;
-    return !fstatat(root_fd, path, &status, 0) && pf_path_same_file(&status, target);
-}
-
-/* Whether a link found in `folder` leads to that folder or to one above it. */
-static bool leads_back(int root_fd, const char *folder, const struct stat *target)
-{
-    char path[4096]; /* PATH_MAX: what openat took is shorter */
-    size_t length = strlen(folder);
-    if (length >= sizeof path) return true;
-    memcpy(path, folder, length + 1);
-    while (*path) {
-        if (is_same_folder(root_fd, path, target)) return true;
-        char *slash = strrchr(path, '/');
-        *(slash ? slash : path) = '\0';
-    }
-    return is_same_folder(root_fd, ".", target);
-}
 
 static bool is_link(int folder, const char *path)
 {

@@ -120,10 +120,29 @@ static void add_runtime_rows(cJSON *rows, const PfCache *cache)
     cJSON_Delete(of_input);
 }
 
+/* Takes --shard out of the options that a cache was made with: what is merged is no shard. */
+static void forget_shard(cJSON *provenance)
+{
+    cJSON *words = cJSON_GetObjectItemCaseSensitive(provenance, "options");
+    for (cJSON *word = cJSON_IsArray(words) ? words->child : NULL, *next; word; word = next) {
+        const char *text = cJSON_GetStringValue(word);
+        next = word->next;
+        if (text && (!strncmp(text, "--shard=", 8) || !strncmp(text, "--shard-base=", 13)))
+            cJSON_Delete(cJSON_DetachItemViaPointer(words, word));
+    }
+}
+
+static cJSON *read_without_shard(const PfCache *cache, PfError *err)
+{
+    cJSON *provenance = read_provenance(cache, err);
+    if (provenance) forget_shard(provenance);
+    return provenance;
+}
+
 /* Leaves what is said of all inputs: where the weights and the dataset are, for example. */
 static int keep_common(cJSON *object, const PfCache *cache, PfError *err)
 {
-    cJSON *other = read_provenance(cache, err), *entry = object->child;
+    cJSON *other = read_without_shard(cache, err), *entry = object->child;
     if (!other) return -1;
     while (entry) {
         cJSON *next = entry->next;
@@ -150,7 +169,7 @@ static void drop_own(cJSON *object)
  * paths. */
 static int note_provenance(Merge *run, const PfCache *cache, PfError *err)
 {
-    if (!run->common && !(run->common = read_provenance(cache, err))) return -1;
+    if (!run->common && !(run->common = read_without_shard(cache, err))) return -1;
     if (cJSON_GetArraySize(run->common) > MOST_KEYS)
         return pf_fail(err, PF_EXIT_FAILED,
                        "'%s': its provenance has %d entries, and what is merged has %d at most",

@@ -107,6 +107,27 @@ PfListingRules pf_provenance_rules(const char *json)
     return rules;
 }
 
+/* Caches of the first versions have no list of options. What goes on by their reading says so. */
+#define READ_AS_KEY "read_as"
+#define READ_AS_FIRST "first"
+#define OPTIONS_KEY "options" /* extract/like.h */
+
+static void add_reading(cJSON *object, const PfDataset *dataset)
+{
+    if (pf_dataset_is_as_before(dataset))
+        cJSON_AddStringToObject(object, READ_AS_KEY, READ_AS_FIRST);
+}
+
+bool pf_provenance_may_read_as_before(const char *json)
+{
+    cJSON *object = pf_json_read(json);
+    const char *reading = pf_json_member_text(object, READ_AS_KEY);
+    const bool may =
+        (reading && !strcmp(reading, READ_AS_FIRST)) || !cJSON_HasObjectItem(object, OPTIONS_KEY);
+    cJSON_Delete(object);
+    return may;
+}
+
 void pf_provenance_know_classes(const PfCache *cache, PfDatasetOptions *options)
 {
     if (pf_cache_target_count(cache) != 1) return;
@@ -245,6 +266,7 @@ char *pf_provenance_json(const PfProvenance *provenance, PfError *err)
     int failed = add_shard(object, provenance->shard, provenance->dataset, err);
     add_scheduler(object, provenance);
     add_rules(object, &provenance->rules);
+    add_reading(object, provenance->dataset);
     failed |= add_source(object, plan, previous, err);
     add_runtimes(object, provenance->runtime, previous);
     failed |= add_runtime_rows(object, provenance, err);

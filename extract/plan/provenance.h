@@ -46,6 +46,10 @@ char *pf_provenance_json(const PfProvenance *provenance, PfError *err);
 /* The rules of a cache with that provenance. */
 PfListingRules pf_provenance_rules(const char *json);
 
+/* Whether a cache with that provenance was begun by the first versions, or may have been, so that
+ * its manifest goes on as they read it: pf_dataset_open_for. */
+bool pf_provenance_may_read_as_before(const char *json);
+
 /* Which version made the file, when, and by which command line. */
 void pf_provenance_add_origin(cJSON *object, const char *command);
 

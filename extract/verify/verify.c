@@ -394,13 +394,14 @@ static int open_dataset(Verify *verify, PfError *err)
     listing.splits_unknown = true;
     listing.may_fetch = true;
     listing.interrupted = verify->options->interrupted;
+    const PfCache *begun = NULL;
     if (verify->cache) {
-        listing.exact_split_names =
-            pf_provenance_rules(pf_cache_provenance(verify->cache)).exact_names;
+        const char *provenance = pf_cache_provenance(verify->cache);
+        listing.exact_split_names = pf_provenance_rules(provenance).exact_names;
         pf_provenance_know_classes(verify->cache, &listing);
+        if (pf_provenance_may_read_as_before(provenance)) begun = verify->cache;
     }
-    return pf_dataset_open_for(verify->options->dataset, &listing, verify->cache, &verify->dataset,
-                               err);
+    return pf_dataset_open_for(verify->options->dataset, &listing, begun, &verify->dataset, err);
 }
 
 int pf_verify_cache(const PfVerifyOptions *options, FILE *out, PfError *err)

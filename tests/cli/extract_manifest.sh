@@ -198,11 +198,35 @@ expect 2 extract --merge o.h5 s1.h5 s2.h5 --no-header
 stderr_has '--no-header is for extracting from a manifest'
 absent o.h5
 
+# Lines of another split than all before are of that split, and no cache that this version began is
+# read otherwise for them.
+{ echo path,label,phase; sed -n '1,6s/$/,a,train/p' list; sed -n '7,9s/$/,b,train/p' list; } > photos/phase.csv
+expect 0 extract_fake photos/phase.csv -o phase.h5
+sed -n '10,12s/$/,b,val/p' list >> photos/phase.csv
+for run in 1 2; do
+  expect 0 extract_fake photos/phase.csv -o phase.h5
+  stderr_lacks 'read otherwise'; stderr_lacks 'target phase'
+  stderr_has '12 images (9 train, 3 val)'
+done
+expect 0 extract --verify photos/phase.csv phase.h5
+
+# first_days CACHE: what extract did not say of its caches when they began.
+first_days() {
+  "$PYTHON" - "$1" <<'PYTHON' || skip 'h5py is not there'
+import h5py, json, sys
+with h5py.File(sys.argv[1], "r+") as file:
+    provenance = json.loads(file.attrs["provenance"])
+    for key in ("options", "operand"): provenance.pop(key)
+    file.attrs["provenance"] = json.dumps(provenance)
+    file.attrs["sealed"] = 0
+PYTHON
+}
 # A cache goes on as it began: with what the first version made of these columns.
 { echo path,fold,price; n=0
   while read -r file; do n=$((n + 1)); echo "$file,$([ $((n % 3)) = 0 ] && echo val || echo train),\"$n,5\""; done < list
 } > photos/old.csv
 expect 0 extract_fake photos/old.csv -o old.h5 --split-column none --target fold:class --target price:class
+first_days old.h5
 cp -p old.h5 before.h5
 expect 0 extract_fake photos/old.csv -o old.h5
 saw 0
@@ -212,6 +236,16 @@ stderr_lacks 'split: column'
 stderr_has 'up to date'
 cmp -s old.h5 before.h5 || failed 'a cache of the first reading was changed'
 expect 0 extract --verify photos/old.csv old.h5
+# It goes on so when there is more to do, and says it to those that come after.
+{ cat photos/old.csv; echo "$(path 1),val,\"7,5\""; } > photos/longer.csv
+cp old.h5 longer.h5
+for run in 1 2; do
+  expect 0 extract_fake photos/longer.csv -o longer.h5
+  stderr_has 'was read otherwise than today'; stderr_has 'target fold: class, 2 classes'
+done
+stderr_has 'up to date'
+expect 0 extract --info longer.h5; stdout_has 'read_as: first'; stdout_has 'options'
+expect 0 extract --verify photos/longer.csv longer.h5
 expect 0 extract_fake photos/old.csv -o new.h5
 stderr_has "split: column 'fold'"
 stderr_has "target price: regression, 1 number, column 'price', '1,5' is 1.5"

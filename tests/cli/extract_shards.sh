@@ -114,6 +114,8 @@ mv odd moved
 expect 0 extract_fake odd.list -o fromlist.h5 --root moved; stderr_has 'up to date'
 expect 2 extract_fake odd.list -o x.h5 --root moved --target age; stderr_has 'is for manifests'
 expect 2 extract_fake odd.list -o x.h5 --root moved --split val=0.2; stderr_has 'was settled when'
+echo some.jpg > leave.txt
+expect 2 extract_fake odd.list -o x.h5 --root moved --exclude leave.txt; stderr_has "--exclude was settled when 'odd.list' was made: give it to --list"
 expect 2 extract_fake odd.list -o x.h5 --root moved --shard 2/99; stderr_has 'has only 8 images'
 
 # Every bit of it matters, and nothing but an error comes of a wrong one.

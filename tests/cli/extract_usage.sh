@@ -150,6 +150,22 @@ for mode in --summary '--info a.h5' '--merge out.h5 a.h5' '--verify a.h5' '--ver
   expect 2 extract $mode --max-pixels 1000
   stderr_has '--max-pixels is for extracting'
 done
+# What belongs to a run is not passed over in other modes, of which some write.
+for mode in '--merge out.h5 a.h5' '--list photos -o photos.list' '--info a.h5' '--verify a.h5' --backbones '--missing a.h5.parts' '--fetch resnet18'; do
+  expect 2 extract $mode --dry-run
+  stderr_has '--dry-run goes with a run that extracts'
+  expect 2 extract $mode --contact-sheet page.html
+  stderr_has '--contact-sheet goes with a run that extracts'
+  absent out.h5; absent photos.list
+done
+expect 2 extract photos -o x.h5 --dry-run --contact-sheet page.html
+stderr_has '--dry-run writes none'
+expect 2 extract photos -o x.h5 --augmented
+stderr_has '--augmented goes with --contact-sheet'
+for option in '--tap avgpool' '--backbone vgg16' '--crop 64' '--store f32' --squash '--mean 0.5' '--exif apply' '--views 2'; do
+  expect 2 extract --merge out.h5 a.h5 $option
+  stderr_has "${option%% *} is for extracting; --merge takes rows as they are"
+done
 expect 2 extract --summary --sources-from .
 stderr_has '--sources-from goes with a cache'
 expect 2 extract --merge

@@ -244,6 +244,13 @@ for k in 1 2; do expect 0 extract_fake "$address/ok/{boat,cat}.tar" -o class$k.h
 stderr_has 'cat (4)'
 expect 0 extract --merge classes.h5 class1.h5 class2.h5
 expect 0 extract --info classes.h5; stdout_has boat; stdout_has cat
+# What --exclude names is looked for in the shard alone.
+strings -a class2.h5 | grep -o 'cat\.tar#.*\.jpg' | sort -u > cats
+head -n 1 cats > one
+expect 0 extract_fake "$address/ok/{boat,cat}.tar" -o less1.h5 --shard 1/2 --exclude one
+stderr_has "excluded: 0 of 4 images, by the 1 paths of 'one', of which 1 are not in this shard"
+expect 2 extract_fake "$address/ok/{boat,cat}.tar" -o less2.h5 --shard 2/2 --exclude cats
+stderr_has "leaves out all 4 images of this shard of '"; stderr_has 'Hint: fewer shards'
 expect 2 extract_fake "$address/ok/keys-{000..003}.tar" -o none.h5 --shard 1/5; stderr_has 'there are only 4 archives'
 : > log
 expect 0 extract_fake "$address/ok/keys-{000..003}.tar" -o any.h5 --shard any/4

@@ -191,6 +191,25 @@ START_TEST(links_are_followed_but_not_in_circles)
 }
 END_TEST
 
+/* Where class folders lie, such a link would have every image once more, under another class or on
+ * another side. */
+START_TEST(links_back_are_no_classes)
+{
+    MAKE_TREE("photos/a/x.jpg", "photos/b/x.jpg", "split/train/a/x.jpg", "split/val/a/y.jpg");
+    ck_assert_int_eq(symlink(".", in_top("photos/all")), 0);
+    open_dataset(in_top("photos"), NULL);
+    ck_assert_str_eq(classes_text(), "a,b");
+    ck_assert(warns_of("links back to a folder that they lie in, not followed: 'all'"));
+    pf_dataset_close(&dataset);
+    ck_assert_int_eq(symlink("..", in_top("split/train/up")), 0);
+    ck_assert_int_eq(symlink(".", in_top("split/test")), 0);
+    open_dataset(in_top("split"), NULL);
+    ck_assert_str_eq(classes_text(), "a");
+    ck_assert_str_eq(samples_text(), "train/a/x.jpg:0:0 val/a/y.jpg:0:1");
+    ck_assert(warns_of("not followed: 'test', 'train/up'"));
+}
+END_TEST
+
 /* Followed, ten of them would be 10^16 folders for the look at what "test" holds. */
 START_TEST(links_in_circles_are_not_looked_into)
 {
@@ -433,16 +452,24 @@ START_TEST(folders_can_be_named_splits)
     open_dataset(top, &(PfDatasetOptions){.split_folders = "train=a,test=c"});
     ck_assert(warns_of("folders beside the splits' folders, left out: 'b'"));
     pf_dataset_close(&dataset);
-    static const char *const wrong[] = {"train",         "train=",     "a=b",
-                                        "train=nowhere", "train=../x", "train=a,train=b",
-                                        "train=a,val=a", "train=/tmp", ""};
+    static const char *const wrong[] = {"train",           "train=",         "a=b",
+                                        "train=nowhere",   "train=../x",     "train=a,train=b",
+                                        "train=a,val=a",   "train=/tmp",     "",
+                                        "train=.",         "train=./a",      "train=a/.",
+                                        "train=b/../a",    "train=a//x",     "train=..",
+                                        "train=a,val=a/x", "train=a/x,val=a"};
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         PfDatasetOptions options = {.split_folders = wrong[i]};
         ck_assert_int_eq(pf_dataset_open(top, &options, &dataset, &err), -1);
         ck_assert_int_eq(err.exit_code, PF_EXIT_USAGE);
     }
+    assert_fails(top, &(PfDatasetOptions){.split_folders = "train=a/x,val=a"}, PF_EXIT_USAGE,
+                 "of 'a/x' and 'a' one lies in the other");
     assert_fails("-", &(PfDatasetOptions){.split_folders = "none"}, PF_EXIT_USAGE,
                  "--split-folders is for folders");
+    MAKE_TREE("..x/x/1.jpg", "a b/x/1.jpg", "a/x/1.jpg");
+    open_dataset(top, &(PfDatasetOptions){.split_folders = "train=..x,val=a b,test=a"});
+    ck_assert_int_eq(pf_dataset_split_count(dataset, PF_SPLIT_TRAIN), 1);
 }
 END_TEST
 
@@ -979,6 +1006,43 @@ START_TEST(lists_that_are_shorter_than_their_targets_are_refused)
 }
 END_TEST
 
+/* A list of two blocks of images, of which the second begins `back` bytes before the first ends. */
+static void make_blocks(const char *name, size_t back)
+{
+    enum { ROWS = 1024, ROW = 8, BLOCK = ROWS * ROW, LINE = 51 };
+    static char blocks[2 * BLOCK + 1], text[3 * BLOCK];
+    char header[1024], index[2 * LINE + 1];
+    for (int i = 0; i < 2 * ROWS; i++) memcpy(blocks + i * ROW, "1.jpg\t0\n", ROW);
+    const int at = snprintf(header, sizeof header,
+                            "{\"format\":\"permafrost-list\",\"version\":1,\"kind\":\"images\","
+                            "\"root\":\"%s\",\"count\":%d,\"listing\":\"%064d\",\"targets\":[]}\n",
+                            top, 2 * ROWS, 0);
+    const unsigned long long hash = pf_digest_xxh64(blocks, BLOCK);
+    const size_t second = (size_t)at + BLOCK - back, end = second + BLOCK;
+    snprintf(index, sizeof index, "%016x %016x %016llx\n%016zx %016x %016llx\n", (unsigned)at,
+             (unsigned)BLOCK, hash, second, (unsigned)BLOCK, hash);
+    const int hashed = snprintf(text, sizeof text, "%s%s", header, index);
+    const unsigned long long own = pf_digest_xxh64(text, (size_t)hashed);
+    const int size = snprintf(text, sizeof text, "%s%.*s%sindex %016zx %016llx\n", header,
+                              (int)(end - (size_t)at), blocks, index, end, own);
+    make_file(name, text, (size_t)size);
+}
+
+/* Else a few lines could stand for as many images as the index has blocks. */
+START_TEST(blocks_of_a_list_do_not_overlap)
+{
+    MAKE_TREE("1.jpg");
+    make_blocks("two.list", 0);
+    open_dataset(in_top("two.list"), NULL);
+    ck_assert_int_eq(pf_dataset_count(dataset), 2048);
+    pf_dataset_close(&dataset);
+    make_blocks("two.list", 8192);
+    assert_fails(in_top("two.list"), NULL, PF_EXIT_FAILED, "its index is wrong");
+    make_blocks("two.list", 8);
+    assert_fails(in_top("two.list"), NULL, PF_EXIT_FAILED, "its index is wrong");
+}
+END_TEST
+
 /* ---- shards ---- */
 
 START_TEST(shards_cover_without_overlap_and_evenly)
@@ -1217,6 +1281,7 @@ int main(void)
     tcase_add_test(cases, hidden_and_empty_folders_are_named);
     tcase_add_test(cases, long_lists_of_names_are_cut);
     tcase_add_test(cases, links_are_followed_but_not_in_circles);
+    tcase_add_test(cases, links_back_are_no_classes);
     tcase_add_test(cases, links_in_circles_are_not_looked_into);
     tcase_add_test(cases, ladders_of_links_are_refused);
     tcase_add_test(cases, ladders_of_links_are_not_looked_into);
@@ -1254,6 +1319,7 @@ int main(void)
     tcase_add_test(cases, cifar_100_takes_the_fine_label);
     tcase_add_test(cases, damaged_cifar_files_are_refused);
     tcase_add_test(cases, lists_that_are_shorter_than_their_targets_are_refused);
+    tcase_add_test(cases, blocks_of_a_list_do_not_overlap);
     tcase_add_test(cases, shards_cover_without_overlap_and_evenly);
     tcase_add_test(cases, shards_begin_where_chunks_do);
     tcase_add_test(cases, a_shard_has_the_splits_and_classes_of_the_whole);

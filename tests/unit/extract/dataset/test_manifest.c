@@ -626,6 +626,25 @@ START_TEST(labels_are_parted_as_all_fields_say)
 }
 END_TEST
 
+/* In memory, labels in one column are lines times different labels: a few of everything are
+ * nothing, and a text of its own in every line is no label. */
+START_TEST(labels_that_all_differ_are_refused)
+{
+    enum { LINES = 20000 };
+    char *text = malloc(LINES * 16 + 16), *at = text;
+    at += sprintf(at, "path,x\n");
+    for (int i = 0; i < LINES; i++) at += sprintf(at, "a.jpg,n%d\n", i);
+    REFUSE(text, "column 'x' of --target x has 20000 different labels", "x:multilabel");
+    ck_assert_int_eq(err.exit_code, PF_EXIT_USAGE);
+    ck_assert_ptr_nonnull(strstr(err.message, "expected 1024 MB at most"));
+    at = text + sprintf(text, "path,x\n");
+    for (int i = 0; i < LINES; i++) at += sprintf(at, "a.jpg,n%d\n", i % 100);
+    OPEN(text, "x:multilabel");
+    ck_assert_int_eq(target(0)->width, 100);
+    free(text);
+}
+END_TEST
+
 static void check_splits(const char *expected)
 {
     for (int i = 0; expected[i]; i++)
@@ -676,6 +695,18 @@ START_TEST(splits_are_told_by_what_columns_hold)
     ck_assert(has_warning("--split-column test"));
     ck_assert(!open_split("path,test\na.jpg,0\nb.jpg,1\n", "test"));
     check_splits("Te");
+    /* Of a column that --target names, alone or among others, it is a target. */
+    static const char *const named[] = {"split", "split:class", "split,y", "y,split:class",
+                                        "split=y"};
+    for (size_t i = 0; i < sizeof named / sizeof *named; i++) {
+        OPEN("path,split,y\na.jpg,train,1.5\nb.jpg,val,2.5\n", named[i]);
+        check_splits("TT");
+    }
+    OPEN("path,split,y\na.jpg,train,1.5\nb.jpg,val,2.5\n", "y");
+    check_splits("Tv");
+    OPEN("path,split,splits\na.jpg,train,p\nb.jpg,val,q\n", "splits");
+    check_splits("Tv");
+    REFUSE("path,split,Split\na.jpg,train,val\n", "'split' and 'Split' both look like", NULL);
 }
 END_TEST
 
@@ -765,6 +796,14 @@ START_TEST(paths_are_found_in_other_spellings)
     ck_assert(has_warning("paths in more than one line, each a row of its own: 'b.jpg'"));
     make_image("a.png");
     REFUSE("id,k\na,1\nb,2\n", "--suffix says which ending is meant", NULL);
+    /* One file of two endings, as on a disk that does not tell A from a. */
+    char one[128], two[128];
+    snprintf(one, sizeof one, "%s/b.jpg", top);
+    snprintf(two, sizeof two, "%s/b.JPG", top);
+    ck_assert(!link(one, two));
+    OPEN("path,k\nb,2\n", NULL);
+    ck_assert_str_eq(pf_dataset_samples(dataset)[0].path, "b.jpg");
+    ck_assert(!unlink(two));
     ck_assert(!open_manifest("id,k\na,1\nb.JPG,2\n", (Targets){{NULL}},
                              (PfDatasetOptions){.table.suffix = ".jpg", .path_column = "id"}));
     ck_assert_str_eq(pf_dataset_samples(dataset)[0].path, "a.jpg");
@@ -864,6 +903,7 @@ int main(void)
     tcase_add_test(manifests, a_fault_among_numbers_is_one_wherever_it_stands);
     tcase_add_test(manifests, missing_fields_are_counted);
     tcase_add_test(manifests, labels_are_parted_as_all_fields_say);
+    tcase_add_test(manifests, labels_that_all_differ_are_refused);
     tcase_add_test(manifests, splits_are_told_by_what_columns_hold);
     tcase_add_test(manifests, values_of_splits_that_no_line_has_are_refused);
     tcase_add_test(manifests, wide_tables_are_read_and_wider_ones_refused);
