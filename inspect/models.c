@@ -12,6 +12,7 @@
 #include "inspect/findings/probe.h"
 #include "predict/evaluate/labelled_set.h"
 #include "predict/model/network.h"
+#include "predict/model/own_classifier.h"
 #include "predict/model/scorer.h"
 
 /* Outputs that are made at a time. */
@@ -181,9 +182,10 @@ static bool is_asked(const void *context, int64_t row)
 static int read_splits(const char *path, const PfRows *rows, uint8_t **splits, bool *is_own,
                        PfError *err)
 {
+    const PfModelNetworkOptions options = {.model = path, .device = "auto"};
     PfModel *model;
     PfScorer *scorer = NULL;
-    if (pf_model_open(path, &model, err)) return -1;
+    if (pf_own_classifier_or_model(&options, &model, err)) return -1;
     int failed = pf_scorer_new(model, &scorer, err) ||
                  pf_labelled_set_cache_splits(scorer, model, rows->cache, splits, is_own, err);
     pf_scorer_free(&scorer);
@@ -220,6 +222,17 @@ static int find_splits(const char *const *paths, int count, const PfRows *rows, 
         if (failed) return -1;
     }
     return 0;
+}
+
+int pf_models_find_splits(const char *path, const PfRows *rows, uint8_t **splits, PfError *err)
+{
+    bool is_own = false;
+    *splits = NULL;
+    int failed = read_splits(path, rows, splits, &is_own, err);
+    if (!failed && is_own) return 0;
+    free(*splits);
+    *splits = NULL;
+    return failed;
 }
 
 static int choose_rows(const PfRows *rows, const uint8_t *splits, int32_t **list,

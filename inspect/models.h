@@ -11,6 +11,10 @@
  * names; those that the model does not have get 0. */
 int pf_models_predict(const char *path, const PfRows *rows, float **probabilities, PfError *err);
 
+/* Which rows are of which split as a model knows them that was trained on this cache: *splits,
+ * (rows) PfSplit, for the caller to free. NULL of another model, which does not know. */
+int pf_models_find_splits(const char *path, const PfRows *rows, uint8_t **splits, PfError *err);
+
 /* Several models on the rows with a label of one split: test, else val as the models know it that
  * were trained on this cache, if they agree, else all. Takes the memory
  * of a block of probabilities and of one prediction a row and model. */

@@ -1,5 +1,6 @@
 #include "inspect/model/model_outputs.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,39 +26,88 @@ typedef struct Scoring {
     float *row;              /* (scorer->outputs) */
 } Scoring;
 
-static const PfScorerTarget *find_target(const PfScorer *scorer, const PfPageTarget *target)
+static int count_of_kind(const PfScorer *scorer, PfTargetKind kind)
 {
-    for (int t = 0; t < scorer->target_count; t++)
-        if (!strcmp(scorer->targets[t].name, target->name) &&
-            scorer->targets[t].kind == target->kind)
-            return &scorer->targets[t];
+    int count = 0;
+    for (int t = 0; t < scorer->target_count; t++) count += scorer->targets[t].kind == kind;
+    return count;
+}
+
+static const PfCacheTarget *find_named(const PfCache *cache, const char *name)
+{
+    for (int i = 0; i < pf_cache_target_count(cache); i++)
+        if (!strcmp(pf_cache_target(cache, i)->name, name)) return pf_cache_target(cache, i);
     return NULL;
 }
 
-/* Classes and labels are known by their names, numbers by their place. */
+/* The model's target that tells the cache's: the one of its name; where both have one of its kind
+ * only, and these have names that the other does not know, that. NULL: the model has none. */
+static const PfScorerTarget *find_target(const PfScorer *scorer, const PfCache *cache,
+                                         const PfCacheTarget *target)
+{
+    const PfScorerTarget *only = NULL;
+    int others = 0; /* of the kind, in the cache */
+    for (int t = 0; t < scorer->target_count; t++) {
+        const PfScorerTarget *own = &scorer->targets[t];
+        if (!strcmp(own->name, target->name)) return own->kind == target->kind ? own : NULL;
+        if (own->kind == target->kind) only = own;
+    }
+    for (int i = 0; i < pf_cache_target_count(cache); i++)
+        others += pf_cache_target(cache, i)->kind == target->kind;
+    if (others != 1 || count_of_kind(scorer, target->kind) != 1) return NULL;
+    return find_named(cache, only->name) ? NULL : only;
+}
+
+/* The model's output that is number `column` of the cache's target, or -1. Classes and labels are
+ * known by their names, numbers by their place. */
+static int find_column(const PfScorerTarget *source, const PfCacheTarget *target, int column)
+{
+    bool has_names = target->kind == PF_TARGET_CLASS || target->kind == PF_TARGET_MULTILABEL;
+    for (int s = 0; source && s < source->outputs; s++)
+        if (has_names ? !strcmp(target->classes[column], source->classes[s]) : s == column)
+            return source->first + s;
+    return -1;
+}
+
+static int width_of(const PfCacheTarget *target)
+{
+    return target->kind == PF_TARGET_CLASS ? target->class_count : target->width;
+}
+
+int pf_model_outputs_check(const PfScorer *scorer, const char *model, const PfCache *cache,
+                           PfError *err)
+{
+    for (int t = 0; t < pf_cache_target_count(cache); t++) {
+        const PfCacheTarget *target = pf_cache_target(cache, t);
+        const PfScorerTarget *source = find_target(scorer, cache, target);
+        for (int c = 0; source && c < width_of(target); c++)
+            if (find_column(source, target, c) >= 0) return 0;
+    }
+    return pf_fail(err, PF_EXIT_IDENTITY,
+                   "model '%s' predicts none of the targets of '%s', and a page of a cache shows "
+                   "what is predicted beside what is true",
+                   model, pf_cache_path(cache));
+}
+
+/* The page's targets are the cache's, one by one. */
 static int find_columns(Scoring *scoring, PfError *err)
 {
     const PfPageData *data = &scoring->page->data;
-    int total = 0, next = 0, known = 0;
+    const PfCache *cache = scoring->page->cache;
+    int total = 0, next = 0;
     for (int t = 0; t < data->target_count; t++) total += data->targets[t].width;
     scoring->sources = pf_calloc((size_t)total + 1, sizeof *scoring->sources, err);
-    if (!scoring->sources) return -1;
+    if (!scoring->sources ||
+        pf_model_outputs_check(scoring->scorer, pf_model_path(scoring->model), cache, err))
+        return -1;
     for (int t = 0; t < data->target_count; t++) {
-        PfPageTarget *target = &data->targets[t];
-        const PfScorerTarget *source = find_target(scoring->scorer, target);
-        for (int c = 0; c < target->width; c++, next++) {
-            scoring->sources[next] = -1;
-            for (int s = 0; source && s < source->outputs; s++)
-                if (target->names && source->classes ? !strcmp(target->names[c], source->classes[s])
-                                                     : s == c)
-                    scoring->sources[next] = source->first + s;
-            known += scoring->sources[next] >= 0;
-        }
-        if (source && !pf_cache_page_outputs(scoring->page, target, err)) return -1;
+        const PfCacheTarget *target = pf_cache_target(cache, t);
+        const PfScorerTarget *source = find_target(scoring->scorer, cache, target);
+        for (int c = 0; c < data->targets[t].width; c++, next++)
+            scoring->sources[next] = find_column(source, target, c);
+        if (source && !pf_cache_page_outputs(scoring->page, &data->targets[t], err)) return -1;
     }
-    if (known) return 0;
-    return pf_fail(err, PF_EXIT_IDENTITY, "model '%s' predicts none of the targets of '%s'",
-                   pf_model_path(scoring->model), pf_cache_path(scoring->page->cache));
+    return 0;
 }
 
 static void take_row(const Scoring *scoring, int64_t row, const float *outputs)
@@ -144,4 +194,18 @@ int pf_model_outputs_fill(PfCachePage *page, const PfModelNetworkOptions *option
     pf_scorer_free(&scoring.scorer);
     pf_model_close(&scoring.model);
     return failed;
+}
+
+int pf_model_outputs_check_model(const PfModelNetworkOptions *options, const PfCache *cache,
+                                 PfError *err)
+{
+    PfModel *model;
+    PfScorer *scorer = NULL;
+    if (pf_own_classifier_or_model(options, &model, err)) return -1;
+    int failed = pf_scorer_new(model, &scorer, err) ||
+                 pf_class_map_apply(scorer, options->class_map, err) ||
+                 pf_model_outputs_check(scorer, options->model, cache, err);
+    pf_scorer_free(&scorer);
+    pf_model_close(&model);
+    return failed ? -1 : 0;
 }
