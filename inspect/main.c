@@ -63,13 +63,14 @@ static int check_outputs(const PfInspectOptions *options, PfError *err)
 static int inspect(PfInspectOptions *options, PfError *err)
 {
     PfCache *cache;
-    PfRows rows;
+    PfRows rows = {0};
     PfFindings findings = {0};
     PfMap map = {0};
     if (check_outputs(options, err)) return -1;
     if (options->sources_from && pf_cache_allow_sources(options->sources_from, err)) return -1;
     if (pf_cache_open(options->cache, &cache, err)) return -1;
-    int failed = pf_rows_read(cache, &options->rows, &rows, err) ||
+    int failed = pf_report_check(options, cache, err) ||
+                 pf_rows_read(cache, &options->rows, &rows, err) ||
                  inspect_rows(options, &rows, &findings, &map, err);
     pf_map_free(&map);
     pf_findings_free(&findings);

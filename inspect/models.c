@@ -13,6 +13,7 @@
 #include "inspect/findings/probe.h"
 #include "predict/evaluate/labelled_set.h"
 #include "predict/model/network.h"
+#include "predict/model/own_classifier.h"
 #include "predict/model/scorer.h"
 
 /* Outputs that are made at a time. */
@@ -271,6 +272,24 @@ static int find_splits(const char *const *paths, int count, const PfRows *rows, 
         if (failed) return -1;
     }
     return 0;
+}
+
+int pf_models_find_splits(const char *path, const PfRows *rows, uint8_t **splits, PfError *err)
+{
+    const PfModelNetworkOptions options = {.model = path, .device = "auto"};
+    PfModel *model;
+    PfScorer *scorer = NULL;
+    bool is_own = false;
+    *splits = NULL;
+    if (pf_own_classifier_or_model(&options, &model, err)) return -1;
+    int failed = pf_scorer_new(model, &scorer, err) ||
+                 pf_labelled_set_cache_splits(scorer, model, rows->cache, splits, &is_own, err);
+    pf_scorer_free(&scorer);
+    pf_model_close(&model);
+    if (!failed && is_own) return 0;
+    free(*splits);
+    *splits = NULL;
+    return failed ? -1 : 0;
 }
 
 static int choose_rows(const PfRows *rows, const uint8_t *splits, const uint8_t *known,

@@ -21,6 +21,10 @@ int pf_models_predict(const char *path, const PfRows *rows, bool names_unknown, 
                       PfError *err);
 void pf_model_answers_free(PfModelAnswers *answers);
 
+/* Which rows are of which split as a model knows them that was trained on this cache: *splits,
+ * (rows) PfSplit, for the caller to free. NULL of another model, which does not know. */
+int pf_models_find_splits(const char *path, const PfRows *rows, uint8_t **splits, PfError *err);
+
 /* Several models on the rows of one split that have a label which all of them know: test, else val
  * as the models know it that were trained on this cache, if they agree, else all. Classes that one
  * does not know are named in a warning. Takes the memory of a block of probabilities and of one

@@ -1,10 +1,13 @@
 #include "inspect/report.h"
 
+#include <stdlib.h>
+
 #include "common/base/clock.h"
 #include "common/base/integers.h"
 #include "common/base/log.h"
 #include "inspect/export/export.h"
 #include "inspect/model/model_outputs.h"
+#include "inspect/models.h"
 #include "inspect/neighbours/neighbours.h"
 #include "inspect/page/cache_page.h"
 
@@ -51,6 +54,18 @@ static int export_rows(const PfInspectOptions *options, const PfRows *rows,
     return failed;
 }
 
+static PfModelNetworkOptions model_of(const PfInspectOptions *options)
+{
+    return (PfModelNetworkOptions){.model = options->models[0], .device = "auto"};
+}
+
+int pf_report_check(const PfInspectOptions *options, const PfCache *cache, PfError *err)
+{
+    if (!options->model_count || (!options->output && !options->export_folder)) return 0;
+    const PfModelNetworkOptions model = model_of(options);
+    return pf_model_outputs_check_model(&model, cache, err);
+}
+
 int pf_report_write(const PfInspectOptions *options, const PfRows *rows, const PfFindings *findings,
                     const PfMap *map, PfError *err)
 {
@@ -62,11 +77,15 @@ int pf_report_write(const PfInspectOptions *options, const PfRows *rows, const P
                                 .threads = options->threads,
                                 .interrupted = options->rows.interrupted};
     double started = pf_clock_seconds();
+    uint8_t *splits = NULL;
+    if (options->model_count && pf_models_find_splits(options->models[0], rows, &splits, err))
+        return -1;
+    config.splits = splits;
     int failed = pf_cache_page_open(rows->cache, &config, &page, err);
     page.data.findings = findings;
     page.data.inspected = rows->target;
     if (!failed && options->model_count) {
-        PfModelNetworkOptions model = {.model = options->models[0], .device = "auto"};
+        const PfModelNetworkOptions model = model_of(options);
         failed = pf_model_outputs_fill(&page, &model, rows->broken, err);
     }
     if (!failed) {
@@ -78,6 +97,7 @@ int pf_report_write(const PfInspectOptions *options, const PfRows *rows, const P
             (options->export_folder && export_rows(options, rows, findings, &page.data, err));
     }
     pf_cache_page_close(&page);
+    free(splits);
     if (!failed && options->output)
         pf_say("page: %s, %.1f s", options->output, pf_clock_seconds() - started);
     return failed ? -1 : 0;

@@ -64,7 +64,8 @@ static const PfOption table[] = {
      .maximum = 100000, .help = "the K most probable classes of each image (default 1)"},
     {.name = "threshold", .kind = PF_OPTION_DOUBLE, .offset = FIELD(threshold), .argument = "P",
      .minimum = 0, .maximum = 1,
-     .help = "of a model of labels: those whose probability is above P (default 0.5)"},
+     .help = "of a model of labels: those whose probability is above P (default 0.5), in the\n"
+             "numbers of --evaluate and on the page, too"},
     {.name = "novelty", .kind = PF_OPTION_FLAG, .offset = FIELD(novelty),
      .help = "how unlike the training images each is: 0 to 100, the percentile among them of\n"
              "the distance to the nearest (of a model by train --novelty)"},
@@ -198,15 +199,33 @@ const char *pf_predict_options_of_set(const PfPredictOptions *options)
                                            : NULL;
 }
 
+/* The first option that only says something of predictions, or NULL. */
+static const char *of_predictions(const PfPredictOptions *options)
+{
+    return options->report           ? "--report"
+           : options->no_thumbnails  ? "--no-thumbnails"
+           : options->anonymous      ? "--anonymous"
+           : options->novelty        ? "--novelty"
+           : options->reject <= 100  ? "--reject"
+           : options->threshold >= 0 ? "--threshold"
+           : options->top > 1        ? "--top"
+           : options->csv_safe       ? "--csv-safe"
+           : options->sources_from   ? "--sources-from"
+                                     : NULL;
+}
+
 /* --info and --verify look at the model alone. */
 static int check_model_only(const PfPredictOptions *options, int count, PfError *err)
 {
     const char *option = options->info ? "--info" : "--verify";
     const char *of_set = pf_predict_options_of_set(options);
+    const char *of_rows = of_predictions(options);
     const char *other = options->output                    ? "-o"
                         : options->evaluate                ? "--evaluate"
-                        : options->csv_safe                ? "--csv-safe"
+                        : options->assertion_count         ? "--assert"
+                        : of_rows                          ? of_rows
                         : of_set                           ? of_set
+                        : options->network.class_map       ? "--class-map"
                         : options->info && options->verify ? "--verify"
                         : options->verify && options->json ? "--json"
                                                            : NULL;
@@ -265,25 +284,18 @@ static int read_output(PfPredictOptions *options, PfError *err)
 /* Options that mean something beside others only. */
 static int check_companions(const PfPredictOptions *options, PfError *err)
 {
-    if (options->export_path && (options->novelty || options->reject <= 100))
-        return pf_fail(err, PF_EXIT_USAGE,
-                       "--%s goes with predictions, and -o %s exports the model",
-                       options->novelty ? "novelty" : "reject", options->export_path);
+    const char *of_rows = options->json ? "--json" : of_predictions(options);
+    if (options->export_path && of_rows)
+        return pf_fail(err, PF_EXIT_USAGE, "%s goes with predictions, and -o %s exports the model",
+                       of_rows, options->export_path);
+    if (!options->report && (options->no_thumbnails || options->anonymous))
+        return pf_fail(err, PF_EXIT_USAGE, "--%s belongs to --report FILE.html",
+                       options->no_thumbnails ? "no-thumbnails" : "anonymous");
     const char *output = options->output;
     bool is_json = output && pf_output_has_suffix(output, ".json");
     if (options->csv_safe && (is_json || (options->json && !output)))
         return pf_fail(err, PF_EXIT_USAGE, "--csv-safe is for CSV, and %s writes JSON",
                        is_json ? "-o FILE.json" : "--json");
-    if (options->export_path && options->threshold >= 0)
-        return pf_fail(err, PF_EXIT_USAGE,
-                       "--threshold goes with predictions, and -o %s exports the model",
-                       options->export_path);
-    if (options->export_path && (options->json || options->csv_safe || options->sources_from))
-        return pf_fail(err, PF_EXIT_USAGE, "%s goes with predictions, and -o %s exports the model",
-                       options->json       ? "--json"
-                       : options->csv_safe ? "--csv-safe"
-                                           : "--sources-from",
-                       options->export_path);
     return 0;
 }
 

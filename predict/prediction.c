@@ -1,5 +1,6 @@
 #include "predict/predict.h"
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@
 #include "extract/dataset/sample_reader.h"
 #include "extract/image/pixel_tap.h"
 #include "extract/pipeline/pipeline.h"
+#include "inspect/model/model_outputs.h"
 #include "predict/evaluate/evaluator.h"
 #include "predict/evaluate/labelled_set.h"
 #include "predict/model/class_map.h"
@@ -61,6 +63,8 @@ typedef struct Prediction {
     PfPipeline *pipeline;
     PfProgress progress;
     PfPipelineStats stats;
+    uint8_t *broken; /* (rows of the cache) for the page: 1 where a feature is not finite */
+    int64_t broken_count;
     int64_t written;  /* rows, once all are */
     int64_t rejected; /* of them, without a label */
 } Prediction;
@@ -145,6 +149,7 @@ typedef struct ScoredRow {
     int64_t row;
     const char *path;
     int width, height; /* 0: not known */
+    bool is_broken;    /* a feature is NaN or infinite: there is no answer */
     const float *logits, *outputs;
 } ScoredRow;
 
@@ -154,6 +159,16 @@ static const float *logits_at(const Prediction *run, int64_t i)
     return run->scorer->logits ? run->scorer->logits + i * run->scorer->outputs : NULL;
 }
 
+/* It has a place among the rows and nothing else: no label, no part in the numbers or the page. */
+static void write_broken_row(Prediction *run, const ScoredRow *scored)
+{
+    for (int i = 0; i < run->scorer->outputs; i++) run->outputs[i] = NAN;
+    pf_prediction_output_set_novelty(&run->output, (double)NAN);
+    pf_prediction_output_add(&run->output, scored->row, scored->path, run->outputs);
+    if (run->broken) run->broken[scored->row] = 1;
+    run->broken_count++;
+}
+
 /* Points are written in pixels of the image; where a cache does not know the image's size, in
  * pixels of the crop. */
 static int write_row(Prediction *run, const ScoredRow *scored, PfError *err)
@@ -161,6 +176,10 @@ static int write_row(Prediction *run, const ScoredRow *scored, PfError *err)
     int width = scored->width, height = scored->height;
     const float *outputs = scored->outputs;
     const PfPreprocess *preprocess = &run->preprocess;
+    if (scored->is_broken) {
+        write_broken_row(run, scored);
+        return 0;
+    }
     if (width > 0 && height > 0 && preprocess->crop > 0) {
         PfCropFrame frame = pf_crop_geometry_frame(preprocess->resize, preprocess->crop,
                                                    preprocess->squash, width, height);
@@ -204,6 +223,7 @@ static int write_image(Prediction *run, const PfPipelineRow *row, int64_t i, con
                         .path = path ? path : row->file.path,
                         .width = row->file.width,
                         .height = row->file.height,
+                        .is_broken = !pf_scorer_is_finite(run->scorer, i),
                         .logits = logits_at(run, i),
                         .outputs = outputs};
     int failed = write_row(run, &scored, err);
@@ -252,6 +272,12 @@ static int begin_evaluation(Prediction *run, int64_t rows, PfError *err)
     const PfPredictOptions *options = run->options;
     bool parts[PF_EVALUATOR_PARTS];
     if (pf_evaluator_new(run->labelled.truth, options->threads, &run->evaluator, err)) return -1;
+    if (options->threshold >= 0) {
+        pf_evaluator_set_threshold(run->evaluator, options->threshold);
+        pf_say("labels count as predicted above a probability of %g, in the rows and in the "
+               "numbers",
+               options->threshold);
+    }
     pf_labelled_set_parts(&run->labelled, rows, parts);
     for (int i = 0; i < options->assertion_count; i++)
         if (pf_evaluator_check_path(run->evaluator, parts, options->assertions[i].path, err))
@@ -389,7 +415,7 @@ static int predict_images(Prediction *run, const volatile sig_atomic_t *interrup
     if (run->report_failed)
         return pf_fail(err, PF_EXIT_FAILED, "%" PF_SENTENCE, run->report_error.message);
     return pf_prediction_report_write(&run->report, run->options, run->scorer, run->dataset,
-                                      &run->plan->preprocess, err);
+                                      &run->plan->preprocess, interrupted, err);
 }
 
 /* ---- the rows of a cache ---- */
@@ -405,9 +431,17 @@ static int write_cached_row(Prediction *run, const PfCache *cache, const PfImage
                         .path = file.path,
                         .width = file.width,
                         .height = file.height,
+                        .is_broken = !pf_scorer_is_finite(run->scorer, i),
                         .logits = logits_at(run, i),
                         .outputs = outputs + i * run->scorer->outputs};
     return write_row(run, &scored, err);
+}
+
+/* After a block of rows: whether to go on. */
+static int check_going(const Prediction *run, PfError *err)
+{
+    if (*run->interrupted) return pf_fail(err, PF_EXIT_INTERRUPTED, "interrupted");
+    return pf_prediction_output_check_written(&run->output, err);
 }
 
 static int score_cache_rows(Prediction *run, PfCachedFeatures *cached, PfError *err)
@@ -430,6 +464,7 @@ static int score_cache_rows(Prediction *run, PfCachedFeatures *cached, PfError *
             pf_prediction_output_set_novelty(&run->output, pf_scorer_novelty(run->scorer, i));
             failed = write_cached_row(run, cache, &files, first + i, i, outputs, err);
         }
+        failed = failed || check_going(run, err);
     }
     free(features);
     pf_image_files_free(&files);
@@ -452,6 +487,32 @@ static int check_points(const Prediction *run, PfCache *cache, PfError *err)
     return failed ? -1 : 0;
 }
 
+/* Before the rows are scored: what the page will need. With --evaluate the labelled set has the
+ * splits. */
+static int prepare_page(Prediction *run, PfCache *cache, PfError *err)
+{
+    const PfPredictOptions *options = run->options;
+    size_t rows = (size_t)pf_cache_row_count(cache);
+    if (pf_model_outputs_check(run->scorer, options->network.model, cache, err)) return -1;
+    run->broken = pf_calloc(rows + 1, sizeof *run->broken, err);
+    if (!run->broken) return -1;
+    return options->evaluate
+               ? 0
+               : pf_labelled_set_cache_splits(run->scorer, run->model, cache, &run->labelled.splits,
+                                              &run->labelled.names_splits, err);
+}
+
+static int write_page(const Prediction *run, PfCache *cache, PfError *err)
+{
+    const PfCacheReport report = {.scorer = run->scorer,
+                                  .cache = cache,
+                                  .splits =
+                                      run->labelled.names_splits ? run->labelled.splits : NULL,
+                                  .broken = run->broken,
+                                  .interrupted = run->interrupted};
+    return pf_prediction_report_write_cache(&report, run->options, err);
+}
+
 static int predict_cache(Prediction *run, const char *path, PfError *err)
 {
     PfCache *cache;
@@ -468,13 +529,13 @@ static int predict_cache(Prediction *run, const char *path, PfError *err)
                                               run->scorer->tap, cache, err) ||
                  pf_cached_features_open(run->model, &run->options->network, run->scorer->tap,
                                          run->scorer->features, cache, &cached, err);
+    if (!failed && run->options->report) failed = prepare_page(run, cache, err);
     if (!failed && run->options->evaluate)
         failed = check_points(run, cache, err) ||
                  pf_labelled_set_of_cache(run->scorer, run->model, cache, &run->labelled, err);
     if (!failed && !run->output.count) failed = begin_output(run, pf_cache_row_count(cache), err);
     if (!failed) failed = score_cache_rows(run, &cached, err);
-    if (!failed && run->options->report)
-        failed = pf_prediction_report_write_cache(run->options, run->scorer, cache, err);
+    if (!failed && run->options->report) failed = write_page(run, cache, err);
     pf_cached_features_close(&cached);
     pf_cache_close(&cache);
     return failed ? -1 : 0;
@@ -532,6 +593,14 @@ static void print_summary(const Prediction *run, double started)
            pf_clock_duration_text(pf_clock_seconds() - started, elapsed), speed);
 }
 
+static void warn_of_broken(const Prediction *run)
+{
+    const char *counted = run->evaluator ? ", and count in no number" : "";
+    if (run->broken_count)
+        pf_warn("%lld of %lld rows have features that are NaN or infinite: they get no label%s",
+                (long long)run->broken_count, (long long)run->written, counted);
+}
+
 /* Metrics to stderr, their JSON to the writer. *text: to be freed. */
 static int finish_evaluation(Prediction *run, char **text, PfError *err)
 {
@@ -564,6 +633,7 @@ static void release(Prediction *run)
     pf_dataset_close(&run->dataset);
     for (size_t i = 0; i < run->path_count; i++) free(run->paths[i]);
     free(run->paths);
+    free(run->broken);
     free(run->outputs);
     pf_prediction_report_free(&run->report);
     pf_scorer_free(&run->scorer);
@@ -641,6 +711,7 @@ int pf_prediction_run(const PfPredictOptions *options, const volatile sig_atomic
                  finish_evaluation(&run, &evaluation, err);
     run.written = pf_prediction_output_rows(&run.output);
     run.rejected = pf_prediction_output_rejected(&run.output);
+    warn_of_broken(&run);
     if (pf_prediction_output_end(&run.output, failed != 0, err)) failed = 1;
     free(evaluation);
     if (!failed) failed = check_assertions(&run, err);

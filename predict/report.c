@@ -214,7 +214,8 @@ static int write_page(const PfPredictionReport *report, const PfPredictOptions *
 
 int pf_prediction_report_write(const PfPredictionReport *report, const PfPredictOptions *options,
                                const PfScorer *scorer, const PfDataset *dataset,
-                               const PfPreprocess *preprocess, PfError *err)
+                               const PfPreprocess *preprocess,
+                               const volatile sig_atomic_t *interrupted, PfError *err)
 {
     size_t count = (size_t)pf_min(report->count, MOST_TILES) + 1;
     PfPageTile *tiles = pf_calloc(count, sizeof *tiles, err);
@@ -233,7 +234,10 @@ int pf_prediction_report_write(const PfPredictionReport *report, const PfPredict
                        .galleries = &gallery,
                        .gallery_count = 1,
                        .is_anonymous = options->anonymous,
+                       .has_threshold = options->threshold >= 0,
+                       .threshold = options->threshold,
                        .threads = options->threads,
+                       .interrupted = interrupted,
                        .images_reason = "none were asked for"};
     int failed =
         !tiles || !captions || !answers || !targets || fill_targets(report, scorer, targets, err);
@@ -262,50 +266,52 @@ static bool has_tap(const PfCache *cache, const char *name)
 }
 
 /* The first target of classes that the model predicts, else the cache's first; NULL: none. */
-static const char *class_target(const PfCachePage *page, const PfScorer *scorer)
+static const char *class_target(const PfCachePage *page)
 {
     const char *first = NULL;
     for (int p = 0; p < page->data.target_count; p++) {
         const PfPageTarget *target = &page->data.targets[p];
         if (target->kind != PF_TARGET_CLASS) continue;
+        if (target->outputs) return target->name;
         if (!first) first = target->name;
-        for (int t = 0; t < scorer->target_count; t++)
-            if (scorer->targets[t].kind == PF_TARGET_CLASS &&
-                !strcmp(scorer->targets[t].name, target->name))
-                return target->name;
     }
     return first;
 }
 
 /* What the features tell; a cache of other taps, such as pixels, has none of the model's. */
-static int add_rows(PfCachePage *page, const PfPredictOptions *options, const PfScorer *scorer,
-                    PfCache *cache, PfError *err)
+static int add_rows(PfCachePage *page, const PfCacheReport *report, PfError *err)
 {
-    PfRowsConfig config = {.tap = scorer->tap, .threads = options->threads};
+    PfRowsConfig config = {.tap = report->scorer->tap,
+                           .threads = page->data.threads,
+                           .interrupted = report->interrupted};
     PfRows rows;
-    if (!scorer->tap || !has_tap(cache, scorer->tap)) return 0;
-    config.target = class_target(page, scorer);
+    if (!config.tap || !has_tap(report->cache, config.tap)) return 0;
+    config.target = class_target(page);
     page->data.inspected = config.target;
-    int failed = pf_rows_read(cache, &config, &rows, err) ||
+    int failed = pf_rows_read(report->cache, &config, &rows, err) ||
                  pf_cache_page_nearest(page, &rows, err) ||
                  pf_cache_page_map(page, &rows, NULL, err);
     pf_rows_free(&rows);
     return failed;
 }
 
-int pf_prediction_report_write_cache(const PfPredictOptions *options, const PfScorer *scorer,
-                                     PfCache *cache, PfError *err)
+int pf_prediction_report_write_cache(const PfCacheReport *report, const PfPredictOptions *options,
+                                     PfError *err)
 {
     PfCachePage page;
-    PfCachePageConfig config = {.no_thumbnails = options->no_thumbnails,
+    PfCachePageConfig config = {.max_pixels = options->max_pixels,
+                                .splits = report->splits,
+                                .no_thumbnails = options->no_thumbnails,
                                 .anonymous = options->anonymous,
-                                .threads = options->threads};
-    int failed = pf_cache_page_open(cache, &config, &page, err) ||
-                 pf_model_outputs_fill(&page, &options->network, NULL, err);
+                                .threads = options->threads,
+                                .interrupted = report->interrupted};
+    int failed = pf_cache_page_open(report->cache, &config, &page, err);
+    page.data.has_threshold = options->threshold >= 0;
+    page.data.threshold = options->threshold;
+    failed = failed || pf_model_outputs_fill(&page, &options->network, report->broken, err);
     if (!failed) {
         pf_page_prepare(&page.data);
-        failed = add_rows(&page, options, scorer, cache, err) ||
-                 pf_page_write(options->report, &page.data, err);
+        failed = add_rows(&page, report, err) || pf_page_write(options->report, &page.data, err);
     }
     pf_cache_page_close(&page);
     if (!failed) pf_say("page: %s", options->report);

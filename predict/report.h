@@ -38,12 +38,22 @@ int pf_prediction_report_add(PfPredictionReport *report, const PfScorer *scorer,
 /* dataset: that the images are of, decoded by preprocess. */
 int pf_prediction_report_write(const PfPredictionReport *report, const PfPredictOptions *options,
                                const PfScorer *scorer, const PfDataset *dataset,
-                               const PfPreprocess *preprocess, PfError *err);
+                               const PfPreprocess *preprocess,
+                               const volatile sig_atomic_t *interrupted, PfError *err);
 void pf_prediction_report_free(PfPredictionReport *report);
+
+/* A cache that has been predicted; all lent. */
+typedef struct PfCacheReport {
+    const PfScorer *scorer;
+    PfCache *cache;
+    const uint8_t *splits; /* (rows) PfSplit, as the model knows them; NULL: as the cache does */
+    const uint8_t *broken; /* (rows) 1 where a feature is not finite */
+    const volatile sig_atomic_t *interrupted;
+} PfCacheReport;
 
 /* Of a cache, what is true of its rows as well; where it has the features of the model's tap, the
  * nearest training images of mistakes, and the map. */
-int pf_prediction_report_write_cache(const PfPredictOptions *options, const PfScorer *scorer,
-                                     PfCache *cache, PfError *err);
+int pf_prediction_report_write_cache(const PfCacheReport *report, const PfPredictOptions *options,
+                                     PfError *err);
 
 #endif

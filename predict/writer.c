@@ -43,6 +43,22 @@ static bool is_rejected(const PfPredictionWriter *writer)
     return writer->novelty > writer->reject;
 }
 
+/* The places of the classes that are shown, the most probable first; of an image without an answer,
+ * whose outputs are NaN, any. */
+static void find_top(const PfPredictionWriter *writer, const PfScorerTarget *target,
+                     const float *probabilities, int shown)
+{
+    for (int i = 0; i < shown; i++) writer->indices[i] = i;
+    if (isfinite(probabilities[0]))
+        pf_scorer_top(probabilities, target->outputs, shown, writer->indices);
+}
+
+/* NaN is not. */
+static bool is_told(const PfPredictionWriter *writer, float probability)
+{
+    return (double)probability > writer->threshold && !is_rejected(writer);
+}
+
 /* The classic form: one target, of classes. */
 static bool is_plain(const PfScorer *scorer)
 {
@@ -113,12 +129,13 @@ static void csv_class(PfPredictionWriter *writer, const PfScorerTarget *target,
                       const float *probabilities)
 {
     int shown = shown_classes(writer, target);
-    pf_scorer_top(probabilities, target->outputs, shown, writer->indices);
+    find_top(writer, target, probabilities, shown);
     for (int i = 0; i < shown; i++) {
+        float probability = probabilities[writer->indices[i]];
         fputc(',', writer->stream);
-        if (!is_rejected(writer))
+        if (!is_rejected(writer) && isfinite(probability))
             pf_csv_write_field(&writer->csv, target->classes[writer->indices[i]]);
-        csv_number(writer, ",%.6f", probabilities[writer->indices[i]]);
+        csv_number(writer, ",%.6f", probability);
     }
 }
 
@@ -131,7 +148,7 @@ static void csv_labels(PfPredictionWriter *writer, const PfScorerTarget *target,
     FILE *joined = open_memstream(&text, &size);
     int found = 0;
     for (int c = 0; joined && c < target->outputs; c++)
-        if ((double)probabilities[c] > writer->threshold && !is_rejected(writer))
+        if (is_told(writer, probabilities[c]))
             fprintf(joined, "%s%s", found++ ? ";" : "", target->classes[c]);
     if (joined) fclose(joined);
     fputc(',', writer->stream);
@@ -157,7 +174,7 @@ static void json_class_members(PfPredictionWriter *writer, const PfScorerTarget 
                                const float *probabilities, int index)
 {
     fputs("\"label\": ", writer->stream);
-    if (is_rejected(writer))
+    if (is_rejected(writer) || !isfinite(probabilities[index]))
         fputs("null", writer->stream);
     else
         write_json_string(writer->stream, target->classes[index]);
@@ -169,7 +186,7 @@ static void json_class(PfPredictionWriter *writer, const PfScorerTarget *target,
                        const float *probabilities)
 {
     int shown = shown_classes(writer, target);
-    pf_scorer_top(probabilities, target->outputs, shown, writer->indices);
+    find_top(writer, target, probabilities, shown);
     json_class_members(writer, target, probabilities, writer->indices[0]);
     fputs(", \"top\": [", writer->stream);
     for (int i = 0; i < shown; i++) {
@@ -186,7 +203,7 @@ static void json_labels(PfPredictionWriter *writer, const PfScorerTarget *target
     int found = 0;
     fputs("{\"labels\": [", writer->stream);
     for (int c = 0; c < target->outputs; c++) {
-        if ((double)probabilities[c] <= writer->threshold || is_rejected(writer)) continue;
+        if (!is_told(writer, probabilities[c])) continue;
         if (found++) fputs(", ", writer->stream);
         write_json_string(writer->stream, target->classes[c]);
     }
@@ -272,7 +289,8 @@ static void add_csv(PfPredictionWriter *writer, int64_t row, const char *path, c
         csv_target(writer, &scorer->targets[t], outputs + scorer->targets[t].first);
     if (writer->labelled)
         pf_truth_columns_write(&writer->csv, writer->labelled, row, writer->truth);
-    if (writer->tells_novelty) fprintf(writer->stream, ",%.1f", writer->novelty);
+    if (writer->tells_novelty)
+        fprintf(writer->stream, isfinite(writer->novelty) ? ",%.1f" : ",", writer->novelty);
     fputc('\n', writer->stream);
 }
 
@@ -304,7 +322,10 @@ static void add_json(PfPredictionWriter *writer, int64_t row, const char *path,
         json_target(writer, &scorer->targets[t], outputs + scorer->targets[t].first);
     }
     if (writer->labelled) json_truth(writer, row);
-    if (writer->tells_novelty) fprintf(writer->stream, ", \"novelty\": %.1f", writer->novelty);
+    if (writer->tells_novelty)
+        fprintf(writer->stream,
+                isfinite(writer->novelty) ? ", \"novelty\": %.1f" : ", \"novelty\": null",
+                writer->novelty);
     fputc('}', writer->stream);
 }
 

@@ -35,7 +35,8 @@ typedef struct PfPredictionWriter {
 int pf_prediction_writer_begin(PfPredictionWriter *writer, FILE *stream, bool json,
                                const PfScorer *scorer, const PfPredictOptions *options,
                                const PfLabelledSet *labelled, PfError *err);
-/* One image: row `row` of the set. outputs: (scorer->outputs), points in pixels of the image. */
+/* One image: row `row` of the set. outputs: (scorer->outputs), points in pixels of the image; NaN
+ * where there is no answer, and then there is no label. */
 void pf_prediction_writer_add(PfPredictionWriter *writer, int64_t row, const char *path,
                               const float *outputs);
 /* Whether all could be written so far: a full disk, for instance, ends a long run early. */

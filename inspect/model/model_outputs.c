@@ -38,34 +38,80 @@ typedef struct Scoring {
     float *row;              /* (scorer->outputs) */
 } Scoring;
 
-static const PfScorerTarget *find_target(const PfScorer *scorer, const PfPageTarget *target)
+static int count_of_kind(const PfScorer *scorer, PfTargetKind kind)
 {
-    for (int t = 0; t < scorer->target_count; t++)
-        if (!strcmp(scorer->targets[t].name, target->name) &&
-            scorer->targets[t].kind == target->kind)
-            return &scorer->targets[t];
+    int count = 0;
+    for (int t = 0; t < scorer->target_count; t++) count += scorer->targets[t].kind == kind;
+    return count;
+}
+
+static const PfCacheTarget *find_named(const PfCache *cache, const char *name)
+{
+    for (int i = 0; i < pf_cache_target_count(cache); i++)
+        if (!strcmp(pf_cache_target(cache, i)->name, name)) return pf_cache_target(cache, i);
     return NULL;
 }
 
-/* Classes and labels are known by their names, numbers by their place. */
-static int find_source(const PfPageTarget *target, int column, const PfScorerTarget *source)
+/* The model's target that tells the cache's: the one of its name; where both have one of its kind
+ * only, and these have names that the other does not know, that. NULL: the model has none. */
+static const PfScorerTarget *find_target(const PfScorer *scorer, const PfCache *cache,
+                                         const PfCacheTarget *target)
 {
-    const bool has_names = target->names && source->classes;
-    for (int s = 0; s < source->outputs; s++)
-        if (has_names ? !strcmp(target->names[column], source->classes[s]) : s == column)
+    const PfScorerTarget *only = NULL;
+    int others = 0; /* of the kind, in the cache */
+    for (int t = 0; t < scorer->target_count; t++) {
+        const PfScorerTarget *own = &scorer->targets[t];
+        if (!strcmp(own->name, target->name)) return own->kind == target->kind ? own : NULL;
+        if (own->kind == target->kind) only = own;
+    }
+    for (int i = 0; i < pf_cache_target_count(cache); i++)
+        others += pf_cache_target(cache, i)->kind == target->kind;
+    if (others != 1 || count_of_kind(scorer, target->kind) != 1) return NULL;
+    return find_named(cache, only->name) ? NULL : only;
+}
+
+/* The model's output that is number `column` of the cache's target, or UNKNOWN. Classes and labels
+ * are known by their names, numbers by their place. */
+static int find_column(const PfScorerTarget *source, const PfCacheTarget *target, int column)
+{
+    bool has_names = target->kind == PF_TARGET_CLASS || target->kind == PF_TARGET_MULTILABEL;
+    for (int s = 0; source && s < source->outputs; s++)
+        if (has_names ? !strcmp(target->classes[column], source->classes[s]) : s == column)
             return source->first + s;
     return UNKNOWN;
 }
 
-/* The page's target gets one more class where the model has classes that the cache lacks. */
+static int width_of(const PfCacheTarget *target)
+{
+    return target->kind == PF_TARGET_CLASS ? target->class_count : target->width;
+}
+
+int pf_model_outputs_check(const PfScorer *scorer, const char *model, const PfCache *cache,
+                           PfError *err)
+{
+    for (int t = 0; t < pf_cache_target_count(cache); t++) {
+        const PfCacheTarget *target = pf_cache_target(cache, t);
+        const PfScorerTarget *source = find_target(scorer, cache, target);
+        for (int c = 0; source && c < width_of(target); c++)
+            if (find_column(source, target, c) >= 0) return 0;
+    }
+    return pf_fail(err, PF_EXIT_IDENTITY,
+                   "model '%s' predicts none of the targets of '%s', and a page of a cache shows "
+                   "what is predicted beside what is true",
+                   model, pf_cache_path(cache));
+}
+
+/* The page's targets are the cache's, one by one; one gets one more class where the model has
+ * classes that the cache lacks. */
 static int match_target(Scoring *scoring, int index, PfError *err)
 {
     PfPageTarget *target = &scoring->page->data.targets[index];
+    const PfCacheTarget *own = pf_cache_target(scoring->page->cache, index);
     Match *match = &scoring->matches[index];
     int shown = 0;
-    match->source = find_target(scoring->scorer, target);
+    match->source = find_target(scoring->scorer, scoring->page->cache, own);
     if (!match->source || target->kind != PF_TARGET_CLASS) return 0;
-    for (int c = 0; c < target->width; c++) shown += find_source(target, c, match->source) >= 0;
+    for (int c = 0; c < target->width; c++) shown += find_column(match->source, own, c) >= 0;
     match->has_others = shown < match->source->outputs;
     return match->has_others
                ? pf_cache_page_add_class(scoring->page, target, "(another class)", err)
@@ -85,34 +131,37 @@ static void say_unjudged(PfPageData *data, const PfPageTarget *target)
             (long long)rows, target->name);
 }
 
-/* Returns the columns that are known, or -1. sources: (target->width) */
+/* sources: (target->width) */
 static int match_columns(Scoring *scoring, int index, int *sources, PfError *err)
 {
     PfPageData *data = &scoring->page->data;
     PfPageTarget *target = &data->targets[index];
+    const PfCacheTarget *own = pf_cache_target(scoring->page->cache, index);
     const Match *match = &scoring->matches[index];
     const int width = target->width - match->has_others;
     int known = 0;
     for (int c = 0; c < target->width; c++) {
-        sources[c] = match->source ? find_source(target, c, match->source) : UNKNOWN;
-        if (c == width) sources[c] = OTHERS;
+        sources[c] = c == width ? OTHERS : find_column(match->source, own, c);
         if (sources[c] < 0) continue;
         scoring->is_shown[sources[c]] = 1;
         known++;
     }
     if (!match->source) return 0;
     if (!pf_cache_page_outputs(scoring->page, target, err)) return -1;
-    if (!target->names || known == width) return known;
+    if (!target->names || known == width) return 0;
     uint8_t *unknown = pf_cache_page_unknown(scoring->page, target, err);
     for (int c = 0; c < width && unknown; c++) unknown[c] = sources[c] == UNKNOWN;
     if (unknown && target->kind == PF_TARGET_CLASS) say_unjudged(data, target);
-    return unknown ? known : -1;
+    return unknown ? 0 : -1;
 }
 
 static int find_columns(Scoring *scoring, PfError *err)
 {
     const PfPageData *data = &scoring->page->data;
-    int total = 0, known = 0;
+    int total = 0;
+    if (pf_model_outputs_check(scoring->scorer, pf_model_path(scoring->model), scoring->page->cache,
+                               err))
+        return -1;
     scoring->matches = pf_calloc((size_t)data->target_count + 1, sizeof *scoring->matches, err);
     scoring->is_shown = pf_calloc((size_t)scoring->scorer->outputs + 1, 1, err);
     if (!scoring->matches || !scoring->is_shown) return -1;
@@ -124,14 +173,10 @@ static int find_columns(Scoring *scoring, PfError *err)
     if (!scoring->sources) return -1;
     int *next = scoring->sources;
     for (int t = 0; t < data->target_count; t++) {
-        int found = match_columns(scoring, t, next, err);
-        if (found < 0) return -1;
-        known += found;
+        if (match_columns(scoring, t, next, err)) return -1;
         next += data->targets[t].width;
     }
-    if (known) return 0;
-    return pf_fail(err, PF_EXIT_IDENTITY, "model '%s' predicts none of the targets of '%s'",
-                   pf_model_path(scoring->model), pf_cache_path(scoring->page->cache));
+    return 0;
 }
 
 /* What a column of the page shows that the model has none of its own for. */
@@ -235,4 +280,18 @@ int pf_model_outputs_fill(PfCachePage *page, const PfModelNetworkOptions *option
     pf_scorer_free(&scoring.scorer);
     pf_model_close(&scoring.model);
     return failed;
+}
+
+int pf_model_outputs_check_model(const PfModelNetworkOptions *options, const PfCache *cache,
+                                 PfError *err)
+{
+    PfModel *model;
+    PfScorer *scorer = NULL;
+    if (pf_own_classifier_or_model(options, &model, err)) return -1;
+    int failed = pf_scorer_new(model, &scorer, err) ||
+                 pf_class_map_apply(scorer, options->class_map, err) ||
+                 pf_model_outputs_check(scorer, options->model, cache, err);
+    pf_scorer_free(&scorer);
+    pf_model_close(&model);
+    return failed ? -1 : 0;
 }

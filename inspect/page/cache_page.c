@@ -172,6 +172,7 @@ int pf_cache_page_map(PfCachePage *page, const PfRows *rows, const PfMap *drawn,
 /* Some rows, scaled to length 1, and the best found so far for each. */
 typedef struct Nearest {
     const PfRows *rows;
+    const uint8_t *splits;  /* (rows) as the page has them */
     const int32_t *queries; /* (count) rows */
     int64_t count;
     float *x;          /* (count, features) */
@@ -215,7 +216,7 @@ static int compare_block(Nearest *nearest, int64_t first, int64_t count, PfThrea
     for (int64_t q = 0; q < nearest->count; q++)
         for (int64_t i = 0; i < count; i++)
             if (first + i != nearest->queries[q] && !rows->broken[first + i] &&
-                rows->splits[first + i] == PF_SPLIT_TRAIN)
+                nearest->splits[first + i] == PF_SPLIT_TRAIN)
                 insert(nearest->similarity + q * NEAREST, nearest->index + q * NEAREST,
                        nearest->products[q * BLOCK_ROWS + i], (int32_t)(first + i));
     return 0;
@@ -246,7 +247,8 @@ static int find_nearest(Nearest *nearest, PfError *err)
 int pf_cache_page_nearest(PfCachePage *page, const PfRows *rows, PfError *err)
 {
     int32_t mistakes[MOST_MISTAKES];
-    Nearest nearest = {.rows = rows, .queries = mistakes};
+    const uint8_t *splits = page->data.splits ? page->data.splits : rows->splits;
+    Nearest nearest = {.rows = rows, .splits = splits, .queries = mistakes};
     nearest.count = pf_page_mistakes(&page->data, MOST_MISTAKES, mistakes);
     if (!nearest.count) return 0;
     int32_t *all = own(page, NEAREST * (size_t)rows->count, sizeof *all, err);

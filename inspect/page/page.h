@@ -79,6 +79,8 @@ typedef struct PfPageData {
     PfImages *images;          /* NULL: no thumbnails */
     const char *images_reason; /* why not, a sentence, or NULL */
     bool is_anonymous;         /* numbers in place of paths */
+    bool has_threshold;        /* else labels are named above a probability of 0.5 */
+    double threshold;          /* probability above which they are */
     int side;                  /* of thumbnails, pixels; 0: 96 */
     int64_t bytes;             /* that thumbnails may take on the page; 0: 12 MB */
     int threads;

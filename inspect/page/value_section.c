@@ -78,18 +78,25 @@ typedef struct LabelCounts {
     int64_t right, named, there; /* named and there; named by the model; there */
 } LabelCounts;
 
-/* A label counts as named from a probability of 0.5 on. */
+/* A label counts as named above this probability. */
+static double threshold_of(const PfPageData *data)
+{
+    return data->has_threshold ? data->threshold : 0.5;
+}
+
 static void count_labels(const PfPageData *data, const PfPageTarget *target, int labels,
                          LabelCounts *counts)
 {
+    const double threshold = threshold_of(data);
     for (int64_t i = 0; i < data->rows; i++) {
         if (!pf_page_is_judged(data, target, i)) continue;
         const float *truth = target->values + i * target->width;
         const float *found = target->outputs + i * target->width;
         for (int l = 0; l < labels; l++) {
             if (isnan(truth[l]) || (target->unknown && target->unknown[l])) continue;
-            counts[l].right += truth[l] == 1 && found[l] >= 0.5f;
-            counts[l].named += found[l] >= 0.5f;
+            bool is_named = (double)found[l] > threshold;
+            counts[l].right += truth[l] == 1 && is_named;
+            counts[l].named += is_named;
             counts[l].there += truth[l] == 1;
         }
     }
@@ -104,11 +111,12 @@ static int put_label_bars(FILE *stream, const PfPageData *data, const PfPageTarg
                           const char *id, PfError *err)
 {
     static const char *const series[] = {"precision", "recall"};
+    char title[96];
     int size = (int)pf_min(target->width, PF_PAGE_MOST_BARS);
     LabelCounts *counts = pf_calloc((size_t)size, sizeof *counts, err);
     double *values = pf_calloc(2 * (size_t)size, sizeof *values, err);
     PfChartBars bars = {.id = id,
-                        .title = "Precision and recall of each label, from a probability of 0.5 on",
+                        .title = title,
                         .names = target->names,
                         .groups = size,
                         .series = series,
@@ -116,6 +124,8 @@ static int put_label_bars(FILE *stream, const PfPageData *data, const PfPageTarg
                         .values = values,
                         .decimals = 3};
     int failed = !counts || !values;
+    snprintf(title, sizeof title, "Precision and recall of each label, above a probability of %g",
+             threshold_of(data));
     if (!failed) {
         count_labels(data, target, size, counts);
         for (int l = 0; l < size; l++) {

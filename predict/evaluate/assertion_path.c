@@ -99,7 +99,7 @@ int pf_evaluator_check_path(const PfEvaluator *evaluator, const bool parts[PF_EV
     if (keys.rest[key_length(&keys)]) return 0; /* "classes.0.recall": not looked up here */
     add(&keys, "rows");
     add(&keys, "unlabelled");
-    add(&keys, "unknown_class");
+    if (evaluator->scorer->targets[target].kind == PF_TARGET_CLASS) add(&keys, "unknown_class");
     const PfMetricField *field = pf_evaluator_score(evaluator, 0, target)->metrics->fields;
     for (; field->key; field++) add(&keys, field->key);
     return check(&keys, err);

@@ -67,16 +67,29 @@ void pf_evaluator_free(PfEvaluator **evaluator)
     *evaluator = NULL;
 }
 
+void pf_evaluator_set_threshold(PfEvaluator *evaluator, double probability)
+{
+    evaluator->label_threshold = (float)log(probability / (1 - probability));
+}
+
 /* ---- rows ---- */
 
 /* AUC takes most of the time, and says nothing of rows that were trained on. */
+static int start_meter(const PfEvaluator *evaluator, int part, int width, PfEvaluatorScore *score,
+                       PfError *err)
+{
+    const PfMetrics *metrics = score->metrics;
+    bool with_auc = part != PF_SPLIT_TRAIN;
+    if (metrics->start(width, evaluator->threads, with_auc, &score->meter, err)) return -1;
+    if (metrics->set_threshold) metrics->set_threshold(score->meter, evaluator->label_threshold);
+    return 0;
+}
+
 static int add_rows(PfEvaluator *evaluator, int part, int target, const PfMeterRows *rows,
                     PfError *err)
 {
     PfEvaluatorScore *score = score_at(evaluator, part, target);
-    if (!score->meter && score->metrics->start((int)rows->width, evaluator->threads,
-                                               part != PF_SPLIT_TRAIN, &score->meter, err))
-        return -1;
+    if (!score->meter && start_meter(evaluator, part, (int)rows->width, score, err)) return -1;
     score->rows++;
     return score->metrics->add(score->meter, rows, err);
 }
@@ -194,8 +207,9 @@ static cJSON *score_json(const PfEvaluatorScore *score, const PfScorerTarget *ta
 {
     cJSON *json = cJSON_CreateObject();
     cJSON_AddNumberToObject(json, "rows", (double)score->rows);
-    if (score->unlabelled) cJSON_AddNumberToObject(json, "unlabelled", (double)score->unlabelled);
-    if (score->unknown) cJSON_AddNumberToObject(json, "unknown_class", (double)score->unknown);
+    cJSON_AddNumberToObject(json, "unlabelled", (double)score->unlabelled);
+    if (target->kind == PF_TARGET_CLASS)
+        cJSON_AddNumberToObject(json, "unknown_class", (double)score->unknown);
     if (!score->rows) return json;
     const void *fields_of = (const char *)score->values + score->metrics->fields_at;
     pf_metrics_add_fields(json, score->metrics->fields, fields_of, true);

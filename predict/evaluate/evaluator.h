@@ -30,12 +30,15 @@ typedef struct PfEvaluator {
     const PfTruth *truth;
     PfEvaluatorScore *scores; /* (PF_EVALUATOR_PARTS, target_count) owned */
     int threads;
-    float *values; /* (outputs) scratch, owned */
+    float label_threshold; /* logit above which a label is predicted; 0 from new on */
+    float *values;         /* (outputs) scratch, owned */
 } PfEvaluator;
 
 /* threads: 0 = all processors. */
 int pf_evaluator_new(const PfTruth *truth, int threads, PfEvaluator **out, PfError *err);
 void pf_evaluator_free(PfEvaluator **evaluator);
+/* Before the rows: labels are predicted where their probability is above this, not above 0.5. */
+void pf_evaluator_set_threshold(PfEvaluator *evaluator, double probability);
 
 /* A row. logits: (outputs of all targets) as the scorer keeps them, for classes and labels;
  * outputs: likewise, numbers in the target's units, points in pixels of the image, as the truth's
@@ -61,8 +64,8 @@ const PfEvaluatorScore *pf_evaluator_score(const PfEvaluator *evaluator, int par
 void pf_evaluator_print(const PfEvaluator *evaluator);
 
 /* {"val": {"rows", "accuracy", ..., "intervals", "classes", "confusion"}, ...}, of a model of
- * several targets with an object for each between; as train's result has it, and "unlabelled" and
- * "unknown_class" where there are such rows. */
+ * several targets with an object for each between; as train's result has it, and "unlabelled" and,
+ * of classes, "unknown_class": how many rows were left out for that, also where it is none. */
 cJSON *pf_evaluator_json(const PfEvaluator *evaluator);
 
 #endif

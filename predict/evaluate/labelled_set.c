@@ -1,6 +1,5 @@
 #include "predict/evaluate/labelled_set.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -97,7 +96,12 @@ int pf_labelled_set_of_dataset(const PfScorer *scorer, const PfModel *model, con
     return pf_truth_new(scorer, targets, count, operand, &out->truth, err);
 }
 
-typedef enum CacheMatch { CACHE_OTHER, CACHE_OWN, CACHE_CHANGED } CacheMatch;
+typedef enum CacheMatch {
+    CACHE_OTHER,
+    CACHE_OWN,      /* by its seal */
+    CACHE_IN_PLACE, /* by its path: the model or the cache has no seal */
+    CACHE_CHANGED   /* at the same path, with another seal */
+} CacheMatch;
 
 /* Models of before note the path alone, as it was given. */
 static CacheMatch match_cache(const PfModel *model, const PfCache *cache)
@@ -115,21 +119,36 @@ static CacheMatch match_cache(const PfModel *model, const PfCache *cache)
         (!strcmp(seal, pf_digest_text(content, text)) || !strcmp(seal, pf_digest_text(own, text))))
         return CACHE_OWN;
     if (!path || !pf_path_same(path, pf_cache_path(cache))) return CACHE_OTHER;
-    return seal && own ? CACHE_CHANGED : CACHE_OWN;
+    return seal && own ? CACHE_CHANGED : CACHE_IN_PLACE;
 }
 
-/* "age,gender", to be freed. */
-static char *target_names(const PfScorer *scorer, PfError *err)
+static PfCacheTarget *copy_targets(const PfCache *cache, PfError *err)
 {
-    char *text = NULL;
-    size_t size;
-    FILE *stream = open_memstream(&text, &size);
-    for (int t = 0; stream && t < scorer->target_count; t++)
-        pf_print(stream, "%s%s", t ? "," : "", scorer->targets[t].name);
-    if (stream && !fclose(stream)) return text;
-    free(text);
-    pf_fail(err, PF_EXIT_FAILED, "out of memory");
-    return NULL;
+    int count = pf_cache_target_count(cache);
+    PfCacheTarget *targets = pf_calloc((size_t)count + 1, sizeof *targets, err);
+    for (int i = 0; targets && i < count; i++) targets[i] = *pf_cache_target(cache, i);
+    return targets;
+}
+
+/* The cache's targets that the model's are, as far as it has them: (*count) names that the cache
+ * lends; the array is to be freed. NULL where memory is short. */
+static const char **shared_targets(const PfScorer *scorer, const PfCache *cache, int *count,
+                                   PfError *err)
+{
+    PfCacheTarget *targets = copy_targets(cache, err);
+    const char **names = pf_calloc((size_t)scorer->target_count + 1, sizeof *names, err);
+    *count = 0;
+    for (int t = 0; targets && names && t < scorer->target_count; t++) {
+        const PfCacheTarget *source =
+            pf_truth_source(scorer, t, targets, pf_cache_target_count(cache));
+        if (source) names[(*count)++] = pf_cache_target(cache, (int)(source - targets))->name;
+    }
+    if (!targets) {
+        free(names);
+        names = NULL;
+    }
+    free(targets);
+    return names;
 }
 
 static bool has_val(const PfCache *cache)
@@ -152,13 +171,17 @@ static int draw_splits(const PfScorer *scorer, const PfModel *model, PfCache *ca
     const cJSON *config = cJSON_GetObjectItemCaseSensitive(pf_model_metadata(model), "config");
     const cJSON *share = cJSON_GetObjectItemCaseSensitive(config, "val_fraction");
     bool known = cJSON_IsNumber(share) && share->valuedouble >= 0 && share->valuedouble < 1;
-    char *names = target_names(scorer, err);
     PfFeatureTable *table;
-    PfFeatureTableConfig choice = {.targets = names};
-    choice.val_keys = has_changed ? PF_VAL_KEYS_FIND : noted_val_keys(config);
+    PfFeatureTableConfig choice = {.val_keys =
+                                       has_changed ? PF_VAL_KEYS_FIND : noted_val_keys(config)};
     choice.val = has_val(cache) ? -1 : known ? share->valuedouble : 0;
+    const char **names = shared_targets(scorer, cache, &choice.target_count, err);
+    choice.target_names = names;
     if (!names) return -1;
-    int failed = pf_feature_table_load_rows(cache, &choice, &table, err);
+    int failed =
+        choice.target_count
+            ? pf_feature_table_load_rows(cache, &choice, &table, err)
+            : pf_fail(err, PF_EXIT_IDENTITY, "it has none of the targets that the model predicts");
     free(names);
     if (failed) return -1;
     memcpy(splits, table->splits, (size_t)table->rows);
@@ -180,11 +203,20 @@ int pf_labelled_set_cache_splits(const PfScorer *scorer, const PfModel *model, P
     if (!*splits) return -1;
     if (stored) memcpy(*splits, stored, (size_t)rows);
     if (match == CACHE_OTHER) return 0;
-    if (match == CACHE_CHANGED)
-        pf_warn("'%s' has changed since the model was trained on it: its val rows are those that "
-                "train would take today",
-                pf_cache_path(cache));
-    return draw_splits(scorer, model, cache, match == CACHE_CHANGED, *splits, err);
+    PfError why = {0};
+    if (!draw_splits(scorer, model, cache, match == CACHE_CHANGED, *splits, &why)) {
+        if (match == CACHE_CHANGED)
+            pf_warn("'%s' has changed since the model was trained on it: its val rows are those "
+                    "that train would take today",
+                    pf_cache_path(cache));
+        return 0;
+    }
+    if (match == CACHE_OWN) return pf_fail(err, why.exit_code, "%" PF_SENTENCE, why.message);
+    *is_own = false;
+    pf_warn("'%s' has changed since the model was trained on it, and which of its rows the model "
+            "has seen cannot be told: %" PF_SENTENCE,
+            pf_cache_path(cache), why.message);
+    return 0;
 }
 
 static int find_splits(const PfScorer *scorer, const PfModel *model, PfCache *cache,
@@ -201,10 +233,9 @@ int pf_labelled_set_of_cache(const PfScorer *scorer, const PfModel *model, PfCac
                              PfLabelledSet *out, PfError *err)
 {
     int count = pf_cache_target_count(cache), failed;
-    PfCacheTarget *targets = pf_calloc((size_t)count + 1, sizeof *targets, err);
+    PfCacheTarget *targets = copy_targets(cache, err);
     *out = (PfLabelledSet){0};
     if (!targets) return -1;
-    for (int i = 0; i < count; i++) targets[i] = *pf_cache_target(cache, i);
     out->targets = targets;
     failed = pf_truth_new(scorer, targets, count, pf_cache_path(cache), &out->truth, err) ||
              pf_truth_table_read(cache, &out->table, err) ||

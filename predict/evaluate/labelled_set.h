@@ -30,7 +30,7 @@ int pf_labelled_set_of_dataset(const PfScorer *scorer, const PfModel *model, con
 /* Splits are the cache's, as of a dataset. Of the cache that the model was trained on (by its seal;
  * where either has none, by its path) rows are of train and val as train had them, also where it
  * drew val itself. A cache that has changed since is taken as train would take it today, with a
- * warning. */
+ * warning; where train could not, with its own splits, and a warning that says why. */
 int pf_labelled_set_of_cache(const PfScorer *scorer, const PfModel *model, PfCache *cache,
                              PfLabelledSet *out, PfError *err);
 

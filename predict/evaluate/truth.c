@@ -60,6 +60,14 @@ static const PfCacheTarget *find_only(const PfScorer *scorer, PfTargetKind kind,
     return own == 1 && others == 1 ? found : NULL;
 }
 
+const PfCacheTarget *pf_truth_source(const PfScorer *scorer, int index,
+                                     const PfCacheTarget *targets, int count)
+{
+    const PfScorerTarget *own = &scorer->targets[index];
+    const PfCacheTarget *named = find_named(targets, count, own->name);
+    return named ? named : find_only(scorer, own->kind, targets, count);
+}
+
 static int check_kind(const PfScorerTarget *target, const PfCacheTarget *source, const char *name,
                       PfError *err)
 {
@@ -141,14 +149,11 @@ static int match(PfTruth *truth, int index, const PfCacheTarget *targets, int co
 {
     const PfScorerTarget *target = &truth->scorer->targets[index];
     PfTruthTarget *own = &truth->targets[index];
-    own->source = find_named(targets, count, target->name);
-    if (!own->source) {
-        own->source = find_only(truth->scorer, target->kind, targets, count);
-        if (own->source)
-            pf_say("the model's target '%s' is compared with '%s', the only %s target of the data",
-                   target->name, own->source->name, pf_target_kind_name(target->kind));
-    }
+    own->source = pf_truth_source(truth->scorer, index, targets, count);
     if (!own->source) return 0;
+    if (strcmp(own->source->name, target->name) != 0)
+        pf_say("the model's target '%s' is compared with '%s', the only %s target of the data",
+               target->name, own->source->name, pf_target_kind_name(target->kind));
     if (check_kind(target, own->source, name, err) || map_classes(target, own, err)) return -1;
     place(own, targets);
     if (own->unknown_classes) say_unknown(own);

@@ -26,6 +26,11 @@ typedef struct PfTruth {
     int class_count, value_count; /* of a row of the data: class targets, other numbers */
 } PfTruth;
 
+/* The data's target that is the model's target number `index`: the one of its name; where model and
+ * data have one each of its kind, that; else NULL. targets: (count) of the data. Lent. */
+const PfCacheTarget *pf_truth_source(const PfScorer *scorer, int index,
+                                     const PfCacheTarget *targets, int count);
+
 /* targets: (count) of the data, lent until free. Matched by name; where model and data have one
  * target each of a kind, by that, and a line says so. Fails (PF_EXIT_USAGE) where the data have no
  * target of the model's, or one of the same name that holds something else. name: of the data, for

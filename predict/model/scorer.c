@@ -142,6 +142,13 @@ int pf_scorer_score(PfScorer *scorer, int64_t count, const void *features, PfDty
     return 0;
 }
 
+/* A square of a float is no infinity in doubles. */
+bool pf_scorer_is_finite(const PfScorer *scorer, int64_t index)
+{
+    const float *row = scorer->rows + index * scorer->features;
+    return isfinite(pf_sum_of_squares(row, scorer->features));
+}
+
 int pf_scorer_want_novelty(PfScorer *scorer, const PfModel *model, PfError *err)
 {
     if (pf_novelty_read(model, scorer->features, &scorer->novelty, err)) return -1;

@@ -49,6 +49,10 @@ void pf_scorer_free(PfScorer **scorer);
 int pf_scorer_score(PfScorer *scorer, int64_t count, const void *features, PfDtype dtype,
                     const float **outputs, PfError *err);
 
+/* Whether all features of row `index` of that call are finite. Of others the outputs say nothing.
+ */
+bool pf_scorer_is_finite(const PfScorer *scorer, int64_t index);
+
 /* From now on rows have a novelty. Fails where the model has none. */
 int pf_scorer_want_novelty(PfScorer *scorer, const PfModel *model, PfError *err);
 /* Of row `index` of the last call of pf_scorer_score: 0 to 100; NaN where it is not wanted. */

@@ -115,6 +115,23 @@ same(result["evaluation"]["val"], train["val"]); same(result["evaluation"]["trai
 assert {row["path"] for row in result["predictions"] if row["split"] == "val"} == {row["path"] for row in read("own.csv")}
 ' "val rows of $cache are not those that train drew"
 done
+# A page of the cache has the same val rows, with --evaluate and without, from both programs.
+expect 0 predict own.safetensors train.h5 --report drawn.html -q
+expect 0 predict own.safetensors train.h5 --evaluate --report judged.html -q
+expect 0 inspect train.h5 --model own.safetensors --features -o inspected.html
+recompute '
+for page in ("drawn.html", "judged.html", "inspected.html"):
+    wanted = "%d images of val with a known class" % len(read("own.csv"))
+    assert wanted in open(page).read(), (page, wanted)
+' 'a page judges other rows than those that train drew'
+# After --folds the head has seen the val rows of the cache, too.
+expect 0 train photos.h5 --folds 2 --epochs 2 -o seen.safetensors -q
+for command in 'predict seen.safetensors photos.h5 --report seen.html -q' \
+  'inspect photos.h5 --model seen.safetensors --features -o seen.html'; do
+  # shellcheck disable=SC2086
+  expect 0 $command
+  grep -q '75 images of all splits' seen.html || failed 'a page judges val rows that were learned from'
+done
 # A test part that was drawn by the same hash leaves train rows enough for validation.
 for class in boat cat tree; do
   mkdir -p every/$class; cp "$SAMPLE/pictures/train/$class"/* every/$class
@@ -170,6 +187,8 @@ for file in asserted.csv asserted.json; do
 done
 [ "$(wc -l < asserted.csv)" -eq 76 ] || failed 'rows are written into a file all the same'
 "$PYTHON" -c 'import json; json.load(open("asserted.json"))["evaluation"]["val"]' || failed 'no evaluation'
+# The rows that are left out are numbers, also where there are none.
+expect 0 predict head.safetensors photos.h5 --evaluate --assert 'val.unlabelled==0' --assert 'val.unknown_class==0'
 # What the evaluation will not have is told before anything is computed, with what it will.
 expect 2 predict head.safetensors photos.h5 --evaluate --assert 'test.accuracy>0'
 stdout_empty
@@ -194,6 +213,7 @@ stderr_has "all of 'class': 10 rows, 5 of classes that the model does not know"
 { echo path,class; ls photos/val/cat/* | sed 's/$/,cat/'; ls photos/val/tree/* | sed 's/$/,/'; ls photos/val/boat/* | sed 's/$/,boat/'; } > some.csv
 expect 0 predict head.safetensors some.csv --evaluate
 stderr_has "all of 'class': 10 rows, 5 without a label"
+expect 0 predict head.safetensors some.csv --evaluate --assert 'all.unlabelled==5'
 # Classes are found by name, whatever their place; labels too.
 mkdir fewer
 cp -r photos/val/cat photos/val/tree fewer
@@ -345,6 +365,35 @@ stderr_has "of 'kind': "; stderr_lacks "of 'size': 0 rows"
 expect 2 predict many.safetensors many.h5 --evaluate --assert 'val.accuracy>=0'
 stderr_has "there is no 'accuracy' among size, kind, tags, spot, two. Hint: 'val.size.mae' will be there"
 expect 2 predict many.safetensors many.h5 --evaluate --assert 'val.kind.mae>=0'
+expect 2 predict many.safetensors many.h5 --evaluate --assert 'val.size.unknown_class==0'
+expect 0 predict many.safetensors many.h5 --evaluate --assert 'train.size.unlabelled>0'
+# The only target of classes is shown on a page as it is compared, whatever it is called.
+expect 0 predict head.safetensors many.h5 --evaluate --report only.html -o only.csv
+stderr_has "compared with 'kind', the only class target of the data"
+grep -q '15 images of val with a known class' only.html || failed 'the page does not judge the only target of classes'
+expect 0 inspect many.h5 --model head.safetensors --features -o only.html
+grep -q '15 images of val with a known class' only.html || failed "inspect's page does not judge it"
+# A name may have a comma in it.
+"$PYTHON" - << 'END'
+import csv, glob
+rows = csv.writer(open("comma.csv", "w"))
+rows.writerow(["path", "height, cm"])
+rows.writerows([path, f"{number * 0.75}"] for number, path in enumerate(sorted(glob.glob("photos/*/*/*"))))
+END
+expect 0 extract_sample comma.csv -o comma.h5
+expect 0 train comma.h5 -o comma.safetensors --epochs 2
+expect 0 predict comma.safetensors comma.h5 --evaluate
+stderr_has "val of 'height, cm': "
+expect 0 train comma.h5 --target 'height, cm' --epochs 1
+# A cache that was made anew, with some of its targets.
+expect 0 extract_sample many.csv -o anew.h5 --target size:regression --target kind:class
+expect 0 train anew.h5 -o anew.safetensors --target size,kind --epochs 2
+rm anew.h5
+expect 0 extract_sample many.csv -o anew.h5 --target kind:class
+expect 0 predict anew.safetensors anew.h5 --evaluate
+stderr_has "has no target 'size', which the model predicts: that is not evaluated"
+stderr_has "'anew.h5' has changed since the model was trained on it: its val rows are those that train would take"
+stderr_has "val of 'kind': 15 rows"
 expect 0 predict many.safetensors many.h5 --evaluate --assert 'val.spot.mean_error_pixels>=0'
 
 # Test rows, folds, sweeps, streamed features; test scores of every head.

@@ -130,6 +130,111 @@ expect 0 predict tags.safetensors tags.h5 --threshold 0.99 -q
 cp stdout few
 expect 0 predict tags.safetensors tags.h5 -q
 ! cmp -s stdout few || failed '--threshold does nothing'
+# The numbers beside the rows, and the page, are of the same threshold.
+expect 0 predict tags.safetensors tags.h5 --threshold 0.9 --evaluate --json judged.json --report judged.html
+stderr_has 'labels count as predicted above a probability of 0.9'
+grep -q 'of each label, above a probability of 0.9' judged.html || failed 'the page has another threshold'
+"$PYTHON" - << 'END' || failed 'the numbers are not those of the rows'
+import json
+result = json.load(open("judged.json"))
+seen = 0
+for split, scores in result["evaluation"].items():
+    rows = [row for row in result["predictions"] if row["split"] == split]
+    exact = sum(row["tags"]["labels"] == row["true"] for row in rows)
+    assert abs(scores["subset_accuracy"] - exact / len(rows)) < 1e-9, (split, scores["subset_accuracy"])
+    for label in scores["labels"]:
+        named = [row for row in rows if label["name"] in row["tags"]["labels"]]
+        right = sum(label["name"] in row["true"] for row in named)
+        assert abs(label["precision"] - (right / len(named) if named else 0)) < 1e-9, (split, label)
+        assert abs(label["recall"] - (right / label["support"] if label["support"] else 0)) < 1e-9, (split, label)
+        half = [row for row in rows if row["tags"]["probabilities"][label["name"]] > 0.5]
+        seen += len(half) != len(named)
+assert seen, "0.9 and 0.5 tell the same labels"
+END
+# Options that only say something of predictions do nothing beside what looks at the model alone.
+for option in '--assert val.accuracy>=0' '--report p.html' --novelty '--reject 99' '--threshold 0.5' '--top 2' \
+  '--class-map names.txt' --anonymous --no-thumbnails; do
+  for mode in --info --verify; do
+    # shellcheck disable=SC2086
+    expect 2 predict m.safetensors $mode $option
+    stderr_has "$mode looks at the model alone, and does not go with ${option%% *}"
+    stdout_empty
+  done
+done
+for option in '--report p.html' '--top 2' --anonymous; do
+  # shellcheck disable=SC2086
+  expect 2 predict m.safetensors -o m.onnx $option
+  stderr_has "${option%% *} goes with predictions, and -o m.onnx exports the model"
+  absent m.onnx
+done
+for option in --anonymous --no-thumbnails; do
+  expect 2 predict m.safetensors c.h5 $option
+  stderr_has "$option belongs to --report FILE.html"
+done
+
+# Rows whose features are not finite have no answer: no label, no part in the numbers or the page.
+make_cache all.h5 numbers labels
+expect 0 train all.h5 -q --target class,size,tags -o all.safetensors
+for value in nan inf; do
+  make_cache broken.h5 $value
+  expect 0 predict m.safetensors broken.h5 --evaluate --top 2 --report broken.html
+  stderr_has '1 of 400 rows have features that are NaN or infinite: they get no label, and count in no number'
+  stderr_has "all of 'class': 399 rows"
+  stdout_has 'class 1/033.jpg,,,,,bees,'
+  grep -q '399 images of .* with a known class' broken.html || failed "the page judges the row of $value"
+  make_cache broken.h5 $value numbers labels
+  expect 0 predict all.safetensors broken.h5 --evaluate -o broken.csv --json broken.json
+  grep -q '^class 1/033.jpg,,,,,bees,' broken.csv || failed "a row of $value has an answer"
+  "$PYTHON" - << 'END' || failed "a row of $value has an answer in JSON"
+import json
+result = json.load(open("broken.json"))
+row, = [row for row in result["predictions"] if row["path"].endswith("033.jpg")]
+assert row["class"]["label"] is row["class"]["probability"] is row["size"] is None, row
+assert row["tags"]["labels"] == [], row
+assert result["evaluation"]["all"]["class"]["rows"] == result["evaluation"]["all"]["tags"]["rows"] == 399
+END
+done
+
+# A page of a cache compares: a model that predicts none of its targets is refused before the rows.
+make_cache bare.h5 notarget
+expect 4 predict m.safetensors bare.h5 --report bare.html -o bare.csv
+stderr_has "model 'm.safetensors' predicts none of the targets of 'bare.h5'"
+absent bare.csv
+absent bare.html
+expect 0 predict m.safetensors bare.h5
+make_cache size.h5 notarget numbers
+expect 0 train size.h5 -q -o size.safetensors
+expect 4 inspect c.h5 --model size.safetensors --features -o bare.html --json bare.json
+stderr_has "model 'size.safetensors' predicts none of the targets of 'c.h5'"
+absent bare.json
+
+# A cache that was made anew, so that train could not take it: its own splits, and why.
+make_cache anew.h5
+expect 0 train anew.h5 -q -o anew.safetensors
+make_cache anew.h5 oneclass val
+expect 0 predict anew.safetensors anew.h5 --evaluate
+stderr_has 'which of its rows the model has seen cannot be told: '
+stderr_has "val of 'class': 100 rows"
+
+# A disk that is full ends a long run early, and so does Ctrl-C.
+expect 1 predict m.safetensors c.h5 -o /dev/full --report full.html
+stderr_has "cannot write the predictions to '/dev/full': No space left on device"
+absent full.html
+make_cache many.h5 many
+expect 0 train many.h5 -q --no-search --epochs 1 -o many.safetensors
+checks=$((checks + 1))
+"$PYTHON" - << 'END' || failed 'Ctrl-C does not end the rows of a cache'
+import fcntl, json, signal, subprocess
+run = subprocess.Popen(["predict", "many.safetensors", "many.h5", "--json", "-", "--top", "5"], bufsize=0,
+                       stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+fcntl.fcntl(run.stdout, 1031, 4096)  # F_SETPIPE_SZ: the first block of rows does not fit
+assert run.stdout.read(1) == b"["
+run.send_signal(signal.SIGINT)
+out, said = run.communicate()
+assert run.returncode == 130, (run.returncode, said)
+# A write that the signal breaks off would say so too, after all rows.
+assert b"error: interrupted\n" in said and out.count(b'"path"') < 400, (out.count(b'"path"'), said)
+END
 expect 2 predict tags.safetensors -o tags.onnx --threshold 0.5
 stderr_has '--threshold goes with predictions'
 # What goes wrong says with which file.

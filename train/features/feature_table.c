@@ -393,32 +393,70 @@ static int find_target(const PfCache *cache, const char *name, int *target, PfEr
                    name, *names ? names : "none");
 }
 
-/* *targets: malloc'ed indices. */
-static int choose_targets(const PfCache *cache, const char *list, int **targets, int *count,
-                          PfError *err)
+static bool has_target(const PfCache *cache, const char *name)
+{
+    for (int i = 0; i < pf_cache_target_count(cache); i++)
+        if (!strcmp(pf_cache_target(cache, i)->name, name)) return true;
+    return false;
+}
+
+/* targets: (count) */
+static int find_targets(const PfCache *cache, const char *const *names, int count, int *targets,
+                        PfError *err)
+{
+    for (int i = 0; i < count; i++) {
+        if (find_target(cache, names[i], &targets[i], err)) return -1;
+        for (int j = 0; j < i; j++)
+            if (targets[j] == targets[i])
+                return pf_fail(err, PF_EXIT_USAGE, "--target names '%s' twice", names[i]);
+    }
+    return 0;
+}
+
+/* *targets: malloc'ed indices; NULL after a failure. */
+static int choose_named_targets(const PfCache *cache, const char *const *names, int count,
+                                int **targets, PfError *err)
+{
+    *targets = pf_calloc((size_t)count + 1, sizeof **targets, err);
+    if (*targets && !find_targets(cache, names, count, *targets, err)) return 0;
+    free(*targets);
+    *targets = NULL;
+    return -1;
+}
+
+/* The same of a list with commas. A target may have commas in its own name: then the list is one
+ * that the cache has. */
+static int choose_listed_targets(const PfCache *cache, const char *list, int **targets, int *count,
+                                 PfError *err)
 {
     char **names = NULL;
     *count = 1;
-    if (list && pf_options_split_list(list, &names, count, err)) return -1;
-    *targets = pf_calloc((size_t)*count, sizeof **targets, err);
-    int failed = !*targets;
-    if (!list && !failed) failed = choose_default_target(cache, *targets, err);
-    for (int i = 0; list && i < *count && !failed; i++) {
-        failed = find_target(cache, names[i], &(*targets)[i], err);
-        for (int j = 0; j < i && !failed; j++)
-            if ((*targets)[j] == (*targets)[i])
-                failed = pf_fail(err, PF_EXIT_USAGE, "--target names '%s' twice", names[i]);
-    }
-    int name_count = list ? *count : 0;
+    if (has_target(cache, list)) return choose_named_targets(cache, &list, 1, targets, err);
+    if (pf_options_split_list(list, &names, count, err)) return -1;
+    int failed = choose_named_targets(cache, (const char *const *)names, *count, targets, err);
+    int name_count = *count;
     pf_options_free_list(&names, &name_count);
-    if (failed) free(*targets);
-    return failed ? -1 : 0;
+    return failed;
+}
+
+static int choose_targets(const PfCache *cache, const PfFeatureTableConfig *config, int **targets,
+                          int *count, PfError *err)
+{
+    *count = config->target_names ? config->target_count : 1;
+    if (config->target_names)
+        return choose_named_targets(cache, config->target_names, *count, targets, err);
+    if (config->targets) return choose_listed_targets(cache, config->targets, targets, count, err);
+    *targets = pf_calloc(1, sizeof **targets, err);
+    if (*targets && !choose_default_target(cache, *targets, err)) return 0;
+    free(*targets);
+    return -1;
 }
 
 int pf_feature_table_check_targets(const PfCache *cache, const char *targets, PfError *err)
 {
+    const PfFeatureTableConfig config = {.targets = targets};
     int *indices, count;
-    if (choose_targets(cache, targets, &indices, &count, err)) return -1;
+    if (choose_targets(cache, &config, &indices, &count, err)) return -1;
     free(indices);
     return 0;
 }
@@ -619,7 +657,7 @@ int pf_feature_table_load(PfCache *cache, int tap, const PfFeatureTableConfig *c
 {
     PfFeatureTable *table = NULL;
     int *targets, count;
-    if (choose_targets(cache, config->targets, &targets, &count, err)) return -1;
+    if (choose_targets(cache, config, &targets, &count, err)) return -1;
     int failed = table_of_tap(cache, tap, count, config, &table, err) ||
                  load_tasks(table, cache, targets, err) ||
                  choose_views(table, cache, config->views, err) ||
@@ -640,7 +678,7 @@ int pf_feature_table_load_rows(PfCache *cache, const PfFeatureTableConfig *confi
     PfFeatureTable *table = NULL;
     PfFeatureStream nowhere = {.cache = cache};
     int *targets, count;
-    if (choose_targets(cache, config->targets, &targets, &count, err)) return -1;
+    if (choose_targets(cache, config, &targets, &count, err)) return -1;
     int failed = pf_feature_table_new_streamed(&nowhere, count, &table, err) ||
                  load_tasks(table, cache, targets, err) || load_splits(table, cache, config, err);
     free(targets);

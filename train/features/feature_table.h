@@ -97,7 +97,10 @@ const PfTask *pf_feature_table_class_task(const PfFeatureTable *table);
 #define PF_DEFAULT_VAL 0.2
 
 typedef struct PfFeatureTableConfig {
-    const char *targets;  /* comma-separated; NULL: the only one, or the only one of classes */
+    const char *targets; /* comma-separated; NULL: the only one, or the only one of classes */
+    const char *const *target_names; /* (target_count) the same where they are known one by one;
+                                        NULL: as targets says */
+    int target_count;
     int views;            /* that training draws from, of those that the cache has; 0: all */
     double val;           /* as pf_feature_table_index; negative: PF_DEFAULT_VAL; given (0 or more)
                              it is an error if the cache has a val part of its own */
@@ -115,7 +118,8 @@ typedef struct PfFeatureTableConfig {
  * not counted). */
 int pf_feature_table_choose_tap(const PfCache *cache, const char *name, int *tap, PfError *err);
 
-/* Whether the cache has those targets, comma-separated, each once. */
+/* Whether the cache has those targets, comma-separated, each once. A list that is the name of a
+ * target as a whole is that target. */
 int pf_feature_table_check_targets(const PfCache *cache, const char *targets, PfError *err);
 
 /* Reads the targets as tasks, the splits and, where a val part has to be chosen, the paths, and

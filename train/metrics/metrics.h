@@ -52,6 +52,9 @@ typedef struct PfMetrics {
      * of the time. *meter: to be freed with stop. */
     int (*start)(int width, int threads, bool with_auc, void **meter, PfError *err);
     int (*add)(void *meter, const PfMeterRows *rows, PfError *err);
+    /* Before the first rows: a label is predicted where its logit is above it, not above 0. NULL of
+     * kinds without labels. */
+    void (*set_threshold)(void *meter, float logit);
     /* What they hold is freed with clear. */
     int (*finish)(const void *meter, void *results, PfError *err);
     void (*stop)(void *meter);

@@ -32,6 +32,7 @@ typedef struct LabelCounts {
 
 struct PfMultilabelMeter {
     int labels;
+    float threshold; /* logit above which a label is predicted */
     int64_t count, exact;
     PfRatio loss, wrong, micro_f1;
     LabelCounts *counts; /* (labels) */
@@ -62,6 +63,11 @@ void pf_multilabel_meter_free(PfMultilabelMeter **meter)
     free((*meter)->counts);
     free(*meter);
     *meter = NULL;
+}
+
+void pf_multilabel_meter_set_threshold(PfMultilabelMeter *meter, float logit)
+{
+    meter->threshold = logit;
 }
 
 /* ---- rows ---- */
@@ -95,7 +101,7 @@ static RowSums count_row(PfMultilabelMeter *meter, const float *logits, const fl
     for (int l = 0; l < meter->labels; l++) {
         if (isnan(targets[l])) continue;
         LabelCounts *counts = &meter->counts[l];
-        bool positive = targets[l] > 0.5f, predicted = logits[l] > 0;
+        bool positive = targets[l] > 0.5f, predicted = logits[l] > meter->threshold;
         counts->known++;
         counts->support += positive;
         counts->predicted += predicted;
@@ -202,9 +208,9 @@ static void rank_label(Finish *finish, int index, const PfLabelMetrics *label)
         const float *logit = pf_columns_at(&meter->kept, i, 2 * (int64_t)index);
         float target = logit[PF_COLUMNS_BLOCK];
         if (isnan(target)) continue;
-        bool positive = target > 0.5f;
+        bool positive = target > 0.5f, predicted = logit[0] > meter->threshold;
         pf_ranking_put(finish->ranking, logit[0], (int32_t)i, positive);
-        if (occurs) add_f1_influence(label, scale, i, positive, logit[0] > 0, finish->f1.influence);
+        if (occurs) add_f1_influence(label, scale, i, positive, predicted, finish->f1.influence);
     }
     pf_ranking_sort(finish->ranking);
 }
@@ -342,6 +348,11 @@ static int add_rows(void *meter, const PfMeterRows *rows, PfError *err)
                                    rows->width, err);
 }
 
+static void set_threshold(void *meter, float logit)
+{
+    pf_multilabel_meter_set_threshold(meter, logit);
+}
+
 static int finish_meter(const void *meter, void *results, PfError *err)
 {
     return pf_multilabel_meter_finish(meter, results, err);
@@ -366,6 +377,7 @@ const PfMetrics pf_multilabel = {
     .main_value = offsetof(PfMultilabelMetrics, mean_average_precision),
     .start = start_meter,
     .add = add_rows,
+    .set_threshold = set_threshold,
     .finish = finish_meter,
     .stop = stop_meter,
     .clear = clear_results,

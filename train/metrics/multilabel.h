@@ -11,8 +11,8 @@
 #include "permafrost/error.h"
 #include "train/metrics/metrics.h"
 
-/* A label is predicted where its logit is above 0: probability above one half.
- * Quotients whose denominator is 0 are 0. */
+/* A label is predicted where its logit is above 0, or above what the meter was told: probability
+ * above one half. Quotients whose denominator is 0 are 0. */
 typedef struct PfLabelMetrics {
     int64_t known;     /* rows that say whether they have the label */
     int64_t support;   /* rows that have it */
@@ -49,6 +49,8 @@ typedef struct PfMultilabelMeter PfMultilabelMeter;
 /* Free with pf_multilabel_meter_free. */
 int pf_multilabel_meter_new(int labels, PfMultilabelMeter **out, PfError *err);
 void pf_multilabel_meter_free(PfMultilabelMeter **meter);
+/* Before the first rows: the logit above which a label is predicted. */
+void pf_multilabel_meter_set_threshold(PfMultilabelMeter *meter, float logit);
 
 /* logits: (n, labels), finite; targets: (n, labels) 0, 1 or NaN = not known; rows
  * `stride` and `target_stride` apart. */

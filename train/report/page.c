@@ -108,11 +108,9 @@ static int add_rows(PfCachePage *page, const PfTrainOptions *options, const PfTr
     PfRows rows;
     page->data.inspected = config.target;
     int failed = pf_rows_read(page->cache, &config, &rows, err);
-    if (!failed) {
-        memcpy(rows.splits, run->sweep->table->splits, (size_t)rows.count);
+    if (!failed)
         failed =
             pf_cache_page_nearest(page, &rows, err) || pf_cache_page_map(page, &rows, NULL, err);
-    }
     pf_rows_free(&rows);
     return failed;
 }
