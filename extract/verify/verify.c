@@ -386,7 +386,7 @@ static int open_cache(Verify *verify, PfError *err)
     return pf_cache_open(path, &verify->cache, err);
 }
 
-/* Folders are splits and classes as they were when the cache was made. */
+/* Folders are splits and classes as they were when the cache, which is open, was made. */
 static int open_dataset(Verify *verify, PfError *err)
 {
     PfDatasetOptions listing = verify->options->listing;
@@ -394,11 +394,8 @@ static int open_dataset(Verify *verify, PfError *err)
     listing.splits_unknown = true;
     listing.may_fetch = true;
     listing.interrupted = verify->options->interrupted;
-    if (verify->cache) {
-        listing.exact_split_names =
-            pf_provenance_rules(pf_cache_provenance(verify->cache)).exact_names;
-        pf_provenance_know_classes(verify->cache, &listing);
-    }
+    listing.exact_split_names = pf_provenance_rules(pf_cache_provenance(verify->cache)).exact_names;
+    pf_provenance_know_classes(verify->cache, &listing);
     return pf_dataset_open_for(verify->options->dataset, &listing, verify->cache, &verify->dataset,
                                err);
 }
@@ -407,8 +404,9 @@ int pf_verify_cache(const PfVerifyOptions *options, FILE *out, PfError *err)
 {
     Verify verify = {.options = options, .findings = {.out = out}};
     if (options->signature && check_signature(options->signature, options->cache, err)) return -1;
-    int failed = open_cache(&verify, err) || open_dataset(&verify, err) ||
-                 (verify.cache && check_all(&verify, err)) || judge(&verify, err);
+    int failed = open_cache(&verify, err) ||
+                 (verify.cache && (open_dataset(&verify, err) || check_all(&verify, err))) ||
+                 judge(&verify, err);
     free(verify.digests);
     pf_cache_close(&verify.cache);
     if (!failed && verify.dataset) pf_dataset_remove_fetched(verify.dataset);
