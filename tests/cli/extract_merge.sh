@@ -161,9 +161,9 @@ expect 0 extract --merge both.h5 gzip.h5 flat.h5
 expect 0 extract --info both.h5
 stdout_has 'gzip, fletcher32'
 expect 0 extract --merge both.h5 gzip.h5 --compress gzip:9
-stderr_has ', 0 chunks moved'
+stderr_has '; 0 chunks moved'
 expect 0 extract --merge both.h5 gzip.h5 --compress gzip
-stderr_lacks ', 0 chunks moved'
+stderr_lacks '; 0 chunks moved'
 expect 0 extract --merge both.h5 gzip.h5 flat.h5 --compress none
 expect 0 extract --info both.h5
 stdout_lacks 'gzip, fletcher32'
