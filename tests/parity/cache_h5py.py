@@ -359,16 +359,13 @@ def check_virtual_datasets_have_no_holes():
             stream.write("no HDF5")
         refused("that is no HDF5 file")
     write_part(x)
-    for rows in (8, 0):
-        layout = h5py.VirtualLayout((10, 3), "f4")
-        if rows:
-            layout[:rows] = h5py.VirtualSource("part1.h5", "features/avgpool", (10, 3))[:rows]
-        with h5py.File("holes.h5", "w") as f:
-            f.attrs["format"], f.attrs["format_version"] = "permafrost-cache", 1
-            f.create_virtual_dataset("features/avgpool", layout)
-        result = tool("read", "holes.h5", "avgpool", "out.f32")
-        check(result.returncode == 1 and (f"has 30 numbers, but its parts have only {3 * rows} of them" in result.stderr
-                                          or not rows), f"rows of no part: {result.stderr}")
+    layout = h5py.VirtualLayout((10, 3), "f4")
+    layout[:8] = h5py.VirtualSource("part1.h5", "features/avgpool", (10, 3))[:8]
+    with h5py.File("holes.h5", "w") as f:
+        f.attrs["format"], f.attrs["format_version"] = "permafrost-cache", 1
+        f.create_virtual_dataset("features/avgpool", layout)
+    result = tool("read", "holes.h5", "avgpool", "out.f32")
+    check(result.returncode == 1 and "has 30 numbers, but its parts have only 24 of them" in result.stderr, result.stderr)
 
 
 def check_shapes_of_catalogues_are_bounded():
