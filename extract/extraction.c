@@ -12,6 +12,7 @@
 #include "common/thread/parallel.h"
 #include "extract/plan/feature_pass.h"
 #include "extract/plan/identity.h"
+#include "extract/plan/unlisted_rows.h"
 #include "extract/shard/scheduler.h"
 
 /* Images that change again and again while they are read would go on for ever. */
@@ -211,10 +212,18 @@ static const char *unfinished_tap(const PfExtraction *run)
 static int finish_journal(PfExtraction *run, PfError *err)
 {
     const char *tap = unfinished_tap(run);
-    if (!tap) return pf_journal_remove(&run->journal, err);
-    pf_say("%s stays: it holds rows of tap %s, of a run that was not finished. --tap %s goes on "
-           "from there.",
-           run->journal_path, tap, tap);
+    int64_t unlisted;
+    if (pf_unlisted_rows_count(run->scan, run->journal, &unlisted, err)) return -1;
+    if (!tap && !unlisted) return pf_journal_remove(&run->journal, err);
+    if (tap)
+        pf_say("%s stays: it holds rows of tap %s, of a run that was not finished. --tap %s goes "
+               "on from there.",
+               run->journal_path, tap, tap);
+    else
+        pf_say("%s stays: it holds %lld rows of images that are not among those of this run, of "
+               "one that was not finished. The command of that one goes on from there. Where they "
+               "are not wanted any more, remove it.",
+               run->journal_path, (long long)unlisted);
     pf_journal_close(&run->journal);
     return 0;
 }

@@ -307,7 +307,8 @@ static const PfOption table[] = {
     {.name = "store", .kind = PF_OPTION_CALL, .parse = parse_store, .argument = "f16|f32",
      .help = "stored type of the features (default f16)"},
     {.name = "compress", .kind = PF_OPTION_CALL, .parse = parse_compress,
-     .argument = "zstd[:L]|gzip[:L]|none", .help = "compression of the chunks (default zstd:1)"},
+     .argument = "zstd[:L]|gzip[:L]|none", .help = "compression of the chunks (default zstd:1); without L, chunks\n"
+             "of any level are kept"},
     {.name = "json", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_TEXT, .offset = FIELD(json), .argument = "FILE|-",
      .help = "what was done, how fast and what held it back, for programs; - is stdout"},
     {.name = "contact-sheet", .effect = PF_OPTION_ON_RUN, .kind = PF_OPTION_TEXT, .offset = FIELD(contact_sheet),

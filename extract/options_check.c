@@ -125,6 +125,11 @@ static int check_companions(const PfExtractOptions *options, PfError *err)
         return pf_fail(err, PF_EXIT_USAGE, "--emulate goes with --precision bf16");
     if (options->shard_base >= 0 && options->shard_source != PF_SHARD_AUTO)
         return pf_fail(err, PF_EXIT_USAGE, "--shard-base goes with --shard auto/N");
+    if (options->shard_source != PF_SHARD_TYPED && options->mode != PF_EXTRACT_RUN &&
+        options->mode != PF_EXTRACT_LIST) /* which says more of --shard */
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--shard auto/N and any/N are for extracting. Hint: --verify takes one "
+                       "shard, --shard K/N");
     if (options->shard_source != PF_SHARD_TYPED && options->json)
         return pf_fail(
             err, PF_EXIT_USAGE,

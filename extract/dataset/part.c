@@ -1,4 +1,5 @@
 /* Parts of a dataset: chosen rows, --sample and --shard. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -174,6 +175,7 @@ void pf_dataset_shard_range(PfShard shard, int64_t samples, int64_t *first, int6
     *first = 0;
     *size = samples;
     if (!shard.count) return;
+    assert(shard.number >= 1 && shard.number <= shard.count);
     *first = end_of(shard.number - 1, shard.count, samples);
     *size = end_of(shard.number, shard.count, samples) - *first;
 }

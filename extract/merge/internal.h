@@ -34,8 +34,9 @@ typedef struct PfMergeInput {
     PfShard shard;                     /* {0, 0}: not of a part of a dataset */
     int64_t dataset_rows;              /* of all shards together */
     char listing[PF_SHA256_TEXT_SIZE]; /* pf_dataset_listing_digest; "": not noted */
-    int given;                         /* its place on the command line */
-    int place;                         /* the same, of shards that belong together of the first */
+    bool by_listing; /* of several datasets with as many shards and rows, told apart by listings */
+    int given;       /* its place on the command line */
+    int place;       /* the same, of shards that belong together of the first */
     bool is_sealed;
     uint8_t seal[PF_DIGEST_SIZE];     /* where it is sealed */
     PfCacheSource *sources;           /* (source_count) of a virtual one, with paths as they are

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
+#include "common/base/integers.h"
 #include "common/base/json.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
@@ -26,6 +27,8 @@
 /* Says in the provenance that the file can be made again from others. */
 #define MERGED_KEY "merged"
 #define MOST_KEYS 1000 /* of a provenance */
+/* Readers refuse JSON of more than PF_JSON_MAX_VALUES, and there may be as many inputs. */
+#define MOST_NAMED 1000
 
 typedef struct Merge {
     const PfMergeOptions *options;
@@ -39,6 +42,7 @@ typedef struct Merge {
     cJSON *runtime_rows;
     bool any_by_path;     /* an input was split by paths */
     int64_t stored_bytes; /* of the chunks of all inputs */
+    int64_t raw_bytes;    /* of what is in them */
     PfMergeDuplicates duplicates;
     PfCompression compression;
     PfRowSource *sources;           /* one an input */
@@ -101,16 +105,25 @@ static int check_output(Merge *run, PfError *err)
 
 /* ---- provenance ---- */
 
+/* The inputs by name; of many the first MOST_NAMED, and how many the others are. */
 static void add_inputs(cJSON *object, const Merge *run)
 {
     cJSON *list = cJSON_AddArrayToObject(object, MERGED_KEY);
-    for (int i = 0; i < run->inputs.count; i++) {
+    const int named = (int)pf_min(run->inputs.count, MOST_NAMED);
+    int64_t rows_left = run->inputs.row_count;
+    for (int i = 0; i < named; i++) {
         const PfMergeInput *input = &run->inputs.items[i];
         cJSON *entry = cJSON_CreateObject();
         cJSON_AddStringToObject(entry, "path", input->path);
         cJSON_AddNumberToObject(entry, "rows", (double)input->row_count);
         cJSON_AddItemToArray(list, entry);
+        rows_left -= input->row_count;
     }
+    if (named == run->inputs.count) return;
+    cJSON *others = cJSON_CreateObject();
+    cJSON_AddNumberToObject(others, "others", run->inputs.count - named);
+    cJSON_AddNumberToObject(others, "rows", (double)rows_left);
+    cJSON_AddItemToArray(list, others);
 }
 
 static void add_runtime_rows(cJSON *rows, const PfCache *cache)
@@ -312,11 +325,22 @@ static void show_progress(void *context, int64_t done, int64_t total)
 
 /* ---- before it begins ---- */
 
-/* Chunks that are encoded again become about as large as they were. */
+/* As the first input has it, unless an option says otherwise. */
+static int choose_compression(Merge *run, PfError *err)
+{
+    const PfMergeInput *first = pf_merge_inputs_get(&run->inputs, 0, err);
+    if (!first) return -1;
+    run->compression = run->options->has_compression ? run->options->compression
+                                                     : pf_cache_tap_compression(first->cache, 0);
+    return 0;
+}
+
+/* Chunks that are compressed again become about as large as they were. */
 static int check_disk(const Merge *run, PfError *err)
 {
     char needed_size[PF_SIZE_TEXT], free_size[PF_SIZE_TEXT];
-    const int64_t needed = run->stored_bytes;
+    const int64_t needed =
+        run->compression == PF_COMPRESS_NONE ? run->raw_bytes : run->stored_bytes;
     const int64_t available = pf_work_plan_disk_free(run->options->output);
     if (available < 0 || needed <= available) return 0;
     return pf_fail(err, PF_EXIT_FAILED,
@@ -326,6 +350,15 @@ static int check_disk(const Merge *run, PfError *err)
                    pf_size_text(needed, needed_size));
 }
 
+static void add_raw_bytes(Merge *run, const PfCache *cache, int t)
+{
+    const PfCacheTap *tap = pf_cache_tap(cache, t);
+    int64_t bytes = pf_shape_count(&tap->shape) * (int64_t)pf_dtype_size(tap->dtype);
+    if (__builtin_mul_overflow(bytes, pf_cache_row_count(cache), &bytes) ||
+        __builtin_add_overflow(run->raw_bytes, bytes, &run->raw_bytes))
+        run->raw_bytes = INT64_MAX;
+}
+
 static int note_storage(Merge *run, PfCache *cache, PfError *err)
 {
     char filters[64];
@@ -333,6 +366,7 @@ static int note_storage(Merge *run, PfCache *cache, PfError *err)
     for (int t = 0; t < pf_cache_tap_count(cache) && !run->options->is_virtual; t++) {
         if (pf_cache_tap_storage(cache, t, &stored, filters, sizeof filters, err)) return -1;
         run->stored_bytes += stored;
+        add_raw_bytes(run, cache, t);
     }
     return 0;
 }
@@ -373,7 +407,8 @@ static int begin_duplicates(Merge *run, PfError *err)
 static int open_and_check(Merge *run, const volatile sig_atomic_t *interrupted, PfError *err)
 {
     if (look_at_inputs(run, interrupted, err) || check_output(run, err) ||
-        (!run->options->force && pf_merge_shards_check(&run->inputs, err)) || check_disk(run, err))
+        (!run->options->force && pf_merge_shards_check(&run->inputs, err)) ||
+        choose_compression(run, err) || check_disk(run, err))
         return -1;
     return begin_duplicates(run, err);
 }
@@ -392,7 +427,6 @@ static int find_virtual_sources(Merge *run, PfError *err)
 /* What the merged cache has as the first input has it. */
 static int copy_first(Merge *run, PfError *err)
 {
-    const PfMergeOptions *options = run->options;
     const PfMergeInput *first = pf_merge_inputs_get(&run->inputs, 0, err);
     if (!first) return -1;
     run->tap_count = pf_cache_tap_count(first->cache);
@@ -400,15 +434,15 @@ static int copy_first(Merge *run, PfError *err)
     run->identity = pf_strdup(pf_cache_identity(first->cache), err);
     if (!run->taps || !run->identity) return -1;
     for (int t = 0; t < run->tap_count; t++) run->taps[t] = *pf_cache_tap(first->cache, t);
-    run->compression =
-        options->has_compression ? options->compression : pf_cache_tap_compression(first->cache, 0);
     return 0;
 }
 
 static int prepare(Merge *run, PfError *err)
 {
     if (copy_first(run, err) || make_sources(run, err) ||
-        !(run->provenance = provenance_json(run, err)))
+        !(run->provenance = provenance_json(run, err)) ||
+        pf_json_check_size(run->provenance, strlen(run->provenance), run->options->output,
+                           "provenance", err))
         return -1;
     if (run->options->is_virtual && find_virtual_sources(run, err)) return -1;
     return pf_merge_targets_unite(&run->targets, &run->inputs, err);

@@ -28,9 +28,14 @@ int pf_merge_shards_read(PfMergeInput *input, PfError *err)
     return 0;
 }
 
-static bool belong_together(const PfMergeInput *a, const PfMergeInput *b)
+static bool are_alike(const PfMergeInput *a, const PfMergeInput *b)
 {
     return a->shard.count && a->shard.count == b->shard.count && a->dataset_rows == b->dataset_rows;
+}
+
+static bool belong_together(const PfMergeInput *a, const PfMergeInput *b)
+{
+    return are_alike(a, b) && (!a->by_listing || !strcmp(a->listing, b->listing));
 }
 
 static int compare_places(const void *left, const void *right)
@@ -41,18 +46,57 @@ static int compare_places(const void *left, const void *right)
     return a->given - b->given;
 }
 
+static int compare_sizes(const PfMergeInput *a, const PfMergeInput *b)
+{
+    if (a->shard.count != b->shard.count) return a->shard.count < b->shard.count ? -1 : 1;
+    if (a->dataset_rows != b->dataset_rows) return a->dataset_rows < b->dataset_rows ? -1 : 1;
+    return 0;
+}
+
+static int compare_numbers(const void *left, const void *right)
+{
+    const PfMergeInput *a = left, *b = right;
+    const int order = compare_sizes(a, b);
+    if (order) return order;
+    if (a->shard.number != b->shard.number) return a->shard.number < b->shard.number ? -1 : 1;
+    return strcmp(b->listing, a->listing); /* those without one last */
+}
+
 /* Those that belong together one after the other, in the order in which they were given. */
 static int compare_datasets(const void *left, const void *right)
 {
     const PfMergeInput *a = left, *b = right;
-    if (a->shard.count != b->shard.count) return a->shard.count < b->shard.count ? -1 : 1;
-    if (a->dataset_rows != b->dataset_rows) return a->dataset_rows < b->dataset_rows ? -1 : 1;
-    return a->given - b->given;
+    int order = compare_sizes(a, b);
+    if (!order && a->by_listing) order = strcmp(a->listing, b->listing);
+    return order ? order : a->given - b->given;
+}
+
+/* Whether one shard is there of two listings: then there are two datasets. Shards of two listings
+ * that complete each other are of one, which has changed. items: (count) alike, by number. */
+static bool are_two_datasets(const PfMergeInput *items, int count)
+{
+    for (int i = 1; i < count; i++)
+        if (items[i].shard.number == items[i - 1].shard.number && *items[i].listing &&
+            strcmp(items[i].listing, items[i - 1].listing) != 0)
+            return true;
+    return false;
+}
+
+static void tell_datasets_apart(PfMergeInputs *inputs)
+{
+    qsort(inputs->items, (size_t)inputs->count, sizeof *inputs->items, compare_numbers);
+    for (int first = 0, end; first < inputs->count; first = end) {
+        PfMergeInput *items = &inputs->items[first];
+        for (end = first + 1; end < inputs->count && are_alike(items, &inputs->items[end]);) end++;
+        const bool are_two = are_two_datasets(items, end - first);
+        for (int i = 0; i < end - first; i++) items[i].by_listing = are_two;
+    }
 }
 
 void pf_merge_shards_sort(PfMergeInputs *inputs)
 {
     const size_t count = (size_t)inputs->count;
+    tell_datasets_apart(inputs);
     qsort(inputs->items, count, sizeof *inputs->items, compare_datasets);
     for (size_t i = 1; i < count; i++)
         if (belong_together(&inputs->items[i - 1], &inputs->items[i]))
@@ -137,6 +181,7 @@ bool pf_merge_shards_are_one_dataset(const PfMergeInputs *inputs)
     for (int i = 0; i < inputs->count; i++) {
         const PfMergeInput *input = &inputs->items[i];
         if (!*input->listing || strcmp(input->listing, first->listing) != 0 ||
+            input->shard.count != first->shard.count ||
             (i && input->shard.number == inputs->items[i - 1].shard.number))
             return false;
     }

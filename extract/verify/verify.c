@@ -386,7 +386,7 @@ static int open_cache(Verify *verify, PfError *err)
     return pf_cache_open(path, &verify->cache, err);
 }
 
-/* Folders are splits and classes as they were when the cache was made. */
+/* Folders are splits and classes as they were when the cache, which is open, was made. */
 static int open_dataset(Verify *verify, PfError *err)
 {
     PfDatasetOptions listing = verify->options->listing;
@@ -394,22 +394,21 @@ static int open_dataset(Verify *verify, PfError *err)
     listing.splits_unknown = true;
     listing.may_fetch = true;
     listing.interrupted = verify->options->interrupted;
-    const PfCache *begun = NULL;
-    if (verify->cache) {
-        const char *provenance = pf_cache_provenance(verify->cache);
-        listing.exact_split_names = pf_provenance_rules(provenance).exact_names;
-        pf_provenance_know_classes(verify->cache, &listing);
-        if (pf_provenance_may_read_as_before(provenance)) begun = verify->cache;
-    }
-    return pf_dataset_open_for(verify->options->dataset, &listing, begun, &verify->dataset, err);
+    const char *provenance = pf_cache_provenance(verify->cache);
+    const bool may_be_before = pf_provenance_may_read_as_before(provenance);
+    listing.exact_split_names = pf_provenance_rules(provenance).exact_names;
+    pf_provenance_know_classes(verify->cache, &listing);
+    return pf_dataset_open_for(verify->options->dataset, &listing,
+                               may_be_before ? verify->cache : NULL, &verify->dataset, err);
 }
 
 int pf_verify_cache(const PfVerifyOptions *options, FILE *out, PfError *err)
 {
     Verify verify = {.options = options, .findings = {.out = out}};
     if (options->signature && check_signature(options->signature, options->cache, err)) return -1;
-    int failed = open_cache(&verify, err) || open_dataset(&verify, err) ||
-                 (verify.cache && check_all(&verify, err)) || judge(&verify, err);
+    int failed = open_cache(&verify, err) ||
+                 (verify.cache && (open_dataset(&verify, err) || check_all(&verify, err))) ||
+                 judge(&verify, err);
     free(verify.digests);
     pf_cache_close(&verify.cache);
     if (!failed && verify.dataset) pf_dataset_remove_fetched(verify.dataset);

@@ -62,9 +62,36 @@ def find_part(path, name):
     return part
 
 
+def reaches(source, part):
+    """Whether a dataset has all that a part of a virtual one selects of it."""
+    space = part.src_space
+    if space.get_select_type() == h5py.h5s.SEL_ALL:
+        return source.size >= part.vspace.get_select_npoints()
+    last = space.get_select_bounds()[1]
+    return len(last) == source.ndim and all(end < size or end == h5py.h5s.UNLIMITED
+                                            for end, size in zip(last, source.shape))
+
+
+def check_part(path, file, part):
+    """That the dataset which a part names is in its file, as large as is read of it, and not virtual itself."""
+    source = file.get(part.dset_name.replace("%%", "%"))
+    if not isinstance(source, h5py.Dataset) or source.is_virtual or not reaches(source, part):
+        raise ValueError(f"{path!r}: its part {part.file_name!r} has no dataset {part.dset_name!r} of its own that is "
+                         "as large as what is read of it")
+
+
 def check_parts(path, dataset):
     """A virtual dataset of another program's, which HDF5 reads. Of parts that are missing it makes up numbers."""
-    for name in {part.file_name for part in dataset.virtual_sources()} - {"."}:
+    parts = dataset.virtual_sources()
+    numbers = [part.vspace.get_select_npoints() for part in parts]
+    covered = sum(numbers) if min(numbers, default=0) >= 0 else dataset.size  # one without an end has all
+    if covered < dataset.size:
+        raise ValueError(f"{path!r}: {dataset.name} is virtual and has {dataset.size} numbers, but its parts have only "
+                         f"{covered} of them")
+    for part in parts:
+        if part.file_name == ".":
+            check_part(path, dataset.file, part)
+    for name in {part.file_name for part in parts} - {"."}:
         if "%" in name.replace("%%", ""):
             raise ValueError(f"{path!r}: its parts {name!r} are named by a pattern, which is not read")
         with h5py.File(find_part(path, name.replace("%%", "%")), "r") as file:
@@ -73,6 +100,9 @@ def check_parts(path, dataset):
             file.visititems(lambda _, of: part_is_virtual.append(1) if getattr(of, "is_virtual", False) else None)
             if part_is_virtual:
                 raise ValueError(f"{path!r}: its part {name!r} is virtual itself")
+            for part in parts:
+                if part.file_name == name:
+                    check_part(path, file, part)
 
 
 def open_file(path):
@@ -338,7 +368,11 @@ class Cache:
         """"train", "val" or "test" of each row, (N) str; None where the cache has none."""
         if "samples/split" not in self.file:
             return None
-        return np.array(SPLITS)[self.file["samples/split"][:]]
+        numbers = self.file["samples/split"][:]
+        if len(numbers) and not 0 <= numbers.min() <= numbers.max() < len(SPLITS):
+            raise ValueError(f"{self.path!r}: /samples/split holds {numbers.min()} to {numbers.max()}; expected 0 "
+                             "(train), 1 (val) or 2 (test)")
+        return np.array(SPLITS)[numbers]
 
     def rows(self, split=None):
         """Numbers of the rows of a split, (n) int64; None: of all."""

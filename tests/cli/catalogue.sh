@@ -10,6 +10,8 @@ stderr_has 'thin.h5: 12012 rows of 1001 caches'; stderr_has 'features stay where
 grep -Eq ' s \(caches compared [0-9.]+ s, written [0-9.]+ s\)$' stderr || failed 'where the time went'
 expect 0 extract --merge whole.h5 parts; stderr_has '12012 rows of 1001 caches'; stderr_lacks 'another input'
 same_cache single.h5 whole.h5; same_cache single.h5 thin.h5
+# A thousand are named, others counted: readers refuse JSON without bounds.
+grep -aqF '},{"others":1,"rows":12}]' whole.h5 || failed 'expected one input that is only counted'
 no_leftovers
 # In any order, as names on standard input.
 find parts -name '*.h5' | sort -r > names

@@ -112,6 +112,13 @@ again 0 --compress gzip:1
 expect 0 extract --info a.h5
 stdout_has '(shuffle, gzip, fletcher32)'
 again 0
+# Another level of the same, where one is named.
+expect 0 extract_fake photos -o a.h5 --compress zstd:19; saw 0; stderr_lacks 'up to date'
+for same in --compress=zstd:19 --compress=zstd ''; do
+  expect 0 extract_fake photos -o a.h5 $same; stderr_has 'up to date'
+done
+again 0 --compress zstd:1
+expect 0 extract_fake photos -o a.h5 --compress zstd:1; stderr_has 'up to date'
 
 # Images that cannot be used: named once, counted always, tried again when they change.
 echo 'this is text' > photos/train/boat/text.jpg; : > photos/train/cat/empty.jpg
@@ -173,6 +180,26 @@ exists a.h5.journal
 fresh='--tap mean,grid,pixels'
 again 12 --tap pixels
 fresh=
+
+# Of a run for more images, too, whether a smaller one writes the cache or finds it.
+expect 1 env FAKE_BACKBONE_FAIL_AT=4 extract photos -o part.h5 --backbone ./net.pt --resize 20 --crop 16 --batch 4
+expect 0 extract_fake photos -o part.h5 --sample 5
+stderr_has 'part.h5.journal stays: it holds '
+stderr_has 'rows of images that are not among those of this run'
+expect 0 extract_fake photos -o part.h5 --sample 5
+stderr_has 'up to date'
+stderr_has 'part.h5.journal stays'
+expect 0 extract_fake photos -o part.h5
+checks=$((checks + 1))
+[ "$(awk '{ n += $1 } END { print n + 0 }' images)" -le 14 ] || failed 'what was computed was lost'
+absent part.h5.journal
+extract_fake photos -o fresh.h5 --force 2> fresh.log
+same_cache part.h5 fresh.h5
+# Images that have changed since are not waited for.
+expect 1 env FAKE_BACKBONE_FAIL_AT=4 extract photos -o part.h5 --force --backbone ./net.pt --resize 20 --crop 16 --batch 4
+for image in photos/*/*.jpg; do printf x >> "$image"; done
+expect 0 extract_fake photos -o part.h5
+absent part.h5.journal
 
 # SIGTERM, and gone on with. (A shell's background commands do not hear Ctrl-C.) Of two at
 # once the second leaves.

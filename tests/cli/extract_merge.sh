@@ -96,6 +96,27 @@ stderr_has '32 rows are of images that another input has too'
 rm other.h5
 expect 1 env PF_FAKE_DISK_FREE=1000000 extract --merge other.h5 part1.h5 part2.h5 part3.h5
 stderr_has "'other.h5': the disk has 1.0 MB free; the features alone are about 1."
+expect 0 env PF_FAKE_DISK_FREE=2200000 extract --merge other.h5 part1.h5 part2.h5 part3.h5
+expect 1 env PF_FAKE_DISK_FREE=2200000 extract --merge other.h5 part1.h5 part2.h5 part3.h5 --compress none
+stderr_has 'the features alone are about 2.4 MB'
+rm other.h5
+# One listing in two shards and in three: every image twice.
+for k in 1 2; do expect 0 fake_extract photos -o two$k.h5 --split val=0.25 --shard $k/2; done
+expect 0 extract --merge other.h5 two1.h5 two2.h5 part1.h5 part2.h5 part3.h5
+stderr_has '96 rows are of images that another input has too'
+# Two datasets of as many images, in as many shards.
+images birds 200 96 ant bee cat
+for k in 1 2; do expect 0 fake_extract birds -o birds$k.h5 --split val=0.25 --shard $k/2; done
+expect 0 fake_extract birds -o birds.h5 --split val=0.25
+expect 1 extract --merge other.h5 two1.h5 birds2.h5
+stderr_has "'two1.h5' and 'birds2.h5' are shards of two listings"
+expect 1 extract --merge other.h5 two1.h5 birds2.h5 two2.h5
+stderr_has "'birds2.h5' is shard 2 of 2 of a dataset of 96 images; missing: 1"
+expect 0 extract --merge other.h5 birds2.h5 two2.h5 birds1.h5 two1.h5
+stderr_lacks 'another input'
+expect 0 extract --merge wanted.h5 birds.h5 single.h5
+same_datasets wanted.h5 other.h5
+rm other.h5
 expect 0 fake_extract photos -o half.h5 --split val=0.25 --shard 1/2
 expect 1 extract --merge other.h5 part1.h5 part2.h5 half.h5 part3.h5
 stderr_has "'half.h5' is shard 1 of 2"
@@ -139,6 +160,10 @@ expect 0 fake_extract more -o gzip.h5 --compress gzip
 expect 0 extract --merge both.h5 gzip.h5 flat.h5
 expect 0 extract --info both.h5
 stdout_has 'gzip, fletcher32'
+expect 0 extract --merge both.h5 gzip.h5 --compress gzip:9
+stderr_has '; 0 chunks moved'
+expect 0 extract --merge both.h5 gzip.h5 --compress gzip
+stderr_lacks '; 0 chunks moved'
 expect 0 extract --merge both.h5 gzip.h5 flat.h5 --compress none
 expect 0 extract --info both.h5
 stdout_lacks 'gzip, fletcher32'

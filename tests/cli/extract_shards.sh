@@ -43,6 +43,9 @@ expect 2 extract_fake photos -o all.h5 --shard any/2 --dry-run
 expect 2 extract_fake photos -o all.h5 --shard 1/3 --shard 2/3; stderr_has '--shard is given twice'
 expect 2 extract_fake photos -o all.h5 --shard any/2 --force; stderr_has 'every process would make every shard anew'
 expect 2 extract_fake photos -o all.h5 --shard any/2 --contact-sheet x.html; stderr_has 'there are several'
+for shard in any/2 auto/2; do
+  expect 2 extract --verify photos all.h5 --shard $shard; stderr_has 'are for extracting. Hint: --verify takes one shard'
+done
 expect 0 env RANK=1 WORLD_SIZE=2 extract photos -o dry.h5 --shard auto/2 --dry-run --backbone ./net.pt --resize 20 --crop 16
 absent dry.h5.parts
 

@@ -68,6 +68,10 @@ cp a.h5 meta.h5
 flip meta.h5 $((data - 10))
 expect 1 extract --verify meta.h5
 stdout_has "'meta.h5' is damaged"
+# No dataset is listed, or fetched, for a cache that cannot be opened.
+expect 1 extract --verify nowhere meta.h5
+stdout_has "'meta.h5' is damaged"
+stderr_lacks 'nowhere'
 cp a.h5 seal.h5
 flip seal.h5 $((size - 3))
 expect 1 extract --verify seal.h5

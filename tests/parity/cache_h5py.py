@@ -358,6 +358,26 @@ def check_virtual_datasets_have_no_holes():
         with open("part1.h5", "w") as stream:
             stream.write("no HDF5")
         refused("that is no HDF5 file")
+    write_part(x)
+    layout = h5py.VirtualLayout((10, 3), "f4")
+    layout[:8] = h5py.VirtualSource("part1.h5", "features/avgpool", (10, 3))[:8]
+    with h5py.File("holes.h5", "w") as f:
+        f.attrs["format"], f.attrs["format_version"] = "permafrost-cache", 1
+        f.create_virtual_dataset("features/avgpool", layout)
+    result = tool("read", "holes.h5", "avgpool", "out.f32")
+    check(result.returncode == 1 and "has 30 numbers, but its parts have only 24 of them" in result.stderr, result.stderr)
+
+
+def check_shapes_of_catalogues_are_bounded():
+    for shape in ("(4294967296)", "(65536,65536)", "(3,4611686018427387904)"):
+        with h5py.File("theirs.h5", "w") as f:
+            f.attrs["format"], f.attrs["format_version"] = "permafrost-cache", 1
+            tap = f.create_group("features/x")
+            tap.attrs["shape"], tap.attrs["dtype"] = shape, "f32"
+            f["sources/path"], f["sources/rows"] = ["part1.h5"], np.array([1])
+            f["sources/seal"] = np.zeros((1, 16), "u1")
+        result = tool("info", "theirs.h5")
+        check(result.returncode == 1 and "/features/x does not say which rows" in result.stderr, f"{shape}: {result.stderr}")
 
 
 def check_we_read_any_targets():
@@ -417,6 +437,10 @@ def check_we_refuse_what_is_no_cache():
     check_refused("name of 64 bytes", {"x" * 64: np.zeros((6, 2), "f4")})
     check_refused("/samples/split has 3 rows", x, others={"samples/split": np.zeros(3, "u1")})
     check_refused("row 2 of /samples/split is 3", x, others={"samples/split": np.arange(1, 7)})
+    for numbers in (np.array([0, 1, -1, 0, 0, 0], "i1"), np.array([0, 1, -1, 0, 0, 0]), np.array([0, 1, -1, 0, 0, 0], "f4")):
+        check_refused("number 2 of /samples/split is -1", x, others={"samples/split": numbers})
+    check_refused("number 5 of /samples/split is 0.5", x, others={"samples/split": np.array([0, 1, 2, 0, 1, 0.5])})
+    check_refused("number 1 of /samples/split is 256", x, others={"samples/split": np.array([0, 256, 1, 0, 0, 0], "u2")})
     check_refused("/samples/path has 1 rows", x, others={"samples/path": ["a"]})
     check_refused("is not a list of strings", x, {"y": y}, others={"classes/y": np.arange(3)})
     check_refused("not lists of one length", x,
@@ -473,6 +497,7 @@ with tempfile.TemporaryDirectory() as folder:
     check_we_read_many_parts()
     os.remove("part1.h5")
     check_virtual_datasets_have_no_holes()
+    check_shapes_of_catalogues_are_bounded()
     check_we_read_any_targets()
     check_we_refuse_what_is_no_cache()
     check_we_say_which_filter_is_missing()

@@ -315,6 +315,29 @@ def check_links_are_refused():
     fails(ValueError, "/samples/path is virtual", permafrost.open, foreign(lambda f: mapped(f, "samples/path")))
     with permafrost.open(foreign(mapped)) as cache:
         fails(FileNotFoundError, "in its folder or below", cache.features)
+    with permafrost.open(foreign(lambda f: mapped(f, file="."))) as cache:
+        fails(ValueError, "has no dataset 'x'", cache.features)
+    with permafrost.open(foreign(lambda f: mapped(f, file="part.h5"))) as cache:
+        for shape, words in (((3, 3), "has no dataset 'x'"), (None, "has no dataset 'x'"), ((4, 3), None)):
+            with h5py.File("foreign/part.h5", "w") as part:
+                if shape:
+                    part["x"] = np.ones(shape, "f4")
+            if words:
+                fails(ValueError, words, cache.features)
+            else:
+                same(cache.features()[:], np.ones((4, 3), "f4"), "a part that is all there")
+
+    def mapped_in_part(f):
+        layout = h5py.VirtualLayout((4, 3), "f4")
+        layout[:3] = h5py.VirtualSource("part.h5", "x", (4, 3))[:3]
+        f.create_virtual_dataset("features/x", layout)
+    with permafrost.open(foreign(mapped_in_part)) as cache:
+        fails(ValueError, "has 12 numbers, but its parts have only 9", cache.features)
+
+    def with_negative_split(f):
+        f["features/x"], f["samples/split"] = np.zeros((3, 2), "f4"), np.array([0, -1, 1])
+    with permafrost.open(foreign(with_negative_split)) as cache:
+        fails(ValueError, "/samples/split holds -1 to 1", cache.splits)
 
     def target(f):
         f["features/x"] = np.zeros((4, 3), "f4")

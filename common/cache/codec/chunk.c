@@ -125,9 +125,15 @@ void pf_chunk_unshuffle(void *out, const void *in, size_t size, size_t element_b
 
 /* ---- codec ---- */
 
+static bool same_level(const PfChunkFormat *a, const PfChunkFormat *b)
+{
+    return a->compression == PF_COMPRESS_NONE || a->any_level || b->any_level ||
+           a->level == b->level;
+}
+
 bool pf_chunk_format_equal(const PfChunkFormat *a, const PfChunkFormat *b)
 {
-    return a->raw_bytes == b->raw_bytes && a->compression == b->compression &&
+    return a->raw_bytes == b->raw_bytes && a->compression == b->compression && same_level(a, b) &&
            a->fletcher32 == b->fletcher32 && a->shuffle == b->shuffle &&
            (!a->shuffle || a->element_bytes == b->element_bytes);
 }

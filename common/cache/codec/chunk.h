@@ -12,19 +12,20 @@
 #include "permafrost/error.h"
 #include "permafrost/feature_cache.h"
 
-/* shuffle and fletcher32 are truth values, but no bool: a child process that reads a file hands the
- * format over as bytes, which may be anything. */
+/* any_level, shuffle and fletcher32 are truth values, but no bool: a child process that reads a
+ * file hands the format over as bytes, which may be anything. */
 typedef struct PfChunkFormat {
     size_t raw_bytes;     /* of a whole chunk */
     size_t element_bytes; /* what shuffle works on */
     int shuffle;
     PfCompression compression;
-    int level; /* of the compressor; the decoder does not care */
+    int level;     /* of the compressor; the decoder does not care */
+    int any_level; /* another would do as well: nobody has asked for this one */
     int fletcher32;
 } PfChunkFormat;
 
-/* Whether a chunk stored in one of the two formats is, byte for byte, one of the
- * other. The compressor's level does not matter: no decoder asks for it. */
+/* Whether a chunk stored in one of the two formats is one of the other. The compressor's level
+ * does not matter where any would do. */
 bool pf_chunk_format_equal(const PfChunkFormat *a, const PfChunkFormat *b);
 
 /* Contexts and scratch memory for one thread. */

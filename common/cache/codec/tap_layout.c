@@ -38,6 +38,7 @@ int pf_tap_layout_plan(const PfCacheTap *tap, PfCompression compression, int lev
         .shuffle = compression != PF_COMPRESS_NONE && element_bytes > 1 && !is_map(&tap->shape),
         .compression = compression,
         .level = level ? level : 1,
+        .any_level = !level,
         .fletcher32 = 1,
     };
     out->format = pf_tap_layout_format_of_rows(out, out->chunk_rows);

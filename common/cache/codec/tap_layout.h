@@ -12,7 +12,8 @@ typedef struct PfTapLayout {
     PfChunkFormat format; /* of a whole chunk */
 } PfTapLayout;
 
-/* level 0: the compressor's default here. Fails where a row is too large to be stored. */
+/* level 0: the compressor's default here, and chunks of another level are as good. Fails where a
+ * row is too large to be stored. */
 int pf_tap_layout_plan(const PfCacheTap *tap, PfCompression compression, int level,
                        PfTapLayout *out, PfError *err);
 

@@ -1,5 +1,6 @@
 #include "common/cache/hdf5/internal.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,6 +101,46 @@ static int open_targets(PfHdf5Contents *contents, PfError *err)
 
 /* ---- samples and rejected images ---- */
 
+/* Whether every number of the type `stored` is one of the type `wanted`, which has no sign. */
+static bool is_contained(hid_t stored, hid_t wanted)
+{
+    return H5Tget_class(stored) == H5T_INTEGER && H5Tget_sign(stored) == H5T_SGN_NONE &&
+           H5Tget_size(stored) <= H5Tget_size(wanted);
+}
+
+static int check_numbers(const PfHdf5File *file, const char *name, hid_t dataset, int64_t count,
+                         int bits, PfError *err)
+{
+    double *numbers = pf_alloc_aligned((size_t)count, sizeof *numbers, err);
+    if (!numbers) return -1;
+    int failed = 0;
+    if (pf_hdf5_read(dataset, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, numbers) < 0)
+        failed = pf_hdf5_fail(err, "'%s': cannot read /%s", file->path, name);
+    for (int64_t i = 0; i < count && !failed; i++)
+        if (!(numbers[i] >= 0 && numbers[i] < ldexp(1, bits) && numbers[i] == floor(numbers[i])))
+            failed =
+                pf_fail(err, PF_EXIT_FAILED,
+                        "'%s': number %lld of /%s is %.17g; expected whole numbers of %d bits, "
+                        "without a sign",
+                        file->path, (long long)i, name, numbers[i], bits);
+    free(numbers);
+    return failed;
+}
+
+/* That the dataset's numbers stay what they are where they are read as the type `wanted`: for one
+ * without a sign HDF5 makes 0 of a negative number, and its largest of one that is larger. */
+static int check_range(const PfHdf5File *file, const char *name, hid_t dataset, hid_t wanted,
+                       PfError *err)
+{
+    int64_t width, count = pf_hdf5_file_length(dataset, &width);
+    if (H5Tget_class(wanted) != H5T_INTEGER || H5Tget_sign(wanted) != H5T_SGN_NONE) return 0;
+    hid_t stored = H5Dget_type(dataset);
+    bool is_known = stored >= 0 && is_contained(stored, wanted);
+    if (stored >= 0) H5Tclose(stored);
+    if (is_known || count * width < 1) return 0;
+    return check_numbers(file, name, dataset, count * width, 8 * (int)H5Tget_size(wanted), err);
+}
+
 static int read_splits(PfHdf5Contents *contents, PfError *err)
 {
     hid_t dataset;
@@ -110,6 +151,7 @@ static int read_splits(PfHdf5Contents *contents, PfError *err)
     if (width != 1)
         return pf_fail(err, PF_EXIT_FAILED, "'%s': /samples/split is not a list",
                        contents->file.path);
+    if (check_range(&contents->file, "samples/split", dataset, H5T_NATIVE_UINT8, err)) return -1;
     contents->splits = pf_alloc_aligned((size_t)contents->file.row_count, 1, err);
     if (!contents->splits) return -1;
     if (contents->file.row_count && pf_hdf5_read(dataset, H5T_NATIVE_UINT8, H5S_ALL, H5S_ALL,
@@ -258,6 +300,8 @@ static int read_column(const PfHdf5File *file, const char *name, hid_t type, int
         (size_t)width != row_bytes / H5Tget_size(type))
         failed = pf_fail(err, PF_EXIT_FAILED, "'%s': /%s is not shaped for %lld rows", file->path,
                          name, (long long)count);
+    else if (check_range(file, name, dataset, type, err))
+        failed = -1;
     else if (count && pf_hdf5_read(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, out) < 0)
         failed = pf_hdf5_fail(err, "'%s': cannot read /%s", file->path, name);
     H5Oclose(dataset);

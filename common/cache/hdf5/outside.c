@@ -304,10 +304,27 @@ static int read_mapping(hid_t properties, size_t index, Mapping *mapping)
     return mapping->space < 0 ? -1 : 0;
 }
 
+/* That `covered`, the numbers that the parts have, are all of the dataset: HDF5 makes up others. */
+static int check_covered(const PfHdf5File *file, const char *name, hid_t dataset, hssize_t covered,
+                         PfError *err)
+{
+    hid_t space = H5Dget_space(dataset);
+    hssize_t points = space < 0 ? -1 : H5Sget_simple_extent_npoints(space);
+    if (space >= 0) H5Sclose(space);
+    if (points < 0) return pf_hdf5_fail(err, "'%s': cannot read /%s", file->path, name);
+    if (covered >= points || is_read_elsewhere(file, name)) return 0;
+    return pf_fail(err, PF_EXIT_FAILED,
+                   "'%s': /%s is virtual and has %lld numbers, but its parts have only %lld of "
+                   "them.\nHint: shape it as its parts are, or give it a part for every row",
+                   file->path, name, (long long)points, (long long)covered);
+}
+
+/* *covered: numbers that the parts have, those of several parts counted for each. */
 static int check_mappings(const PfHdf5File *file, const char *name, hid_t properties,
-                          Sources *sources, PfError *err)
+                          Sources *sources, hssize_t *covered, PfError *err)
 {
     size_t count = 0;
+    *covered = 0;
     if (H5Pget_virtual_count(properties, &count) < 0)
         return pf_hdf5_fail(err, "'%s': cannot read /%s", file->path, name);
     int failed = 0;
@@ -322,6 +339,9 @@ static int check_mappings(const PfHdf5File *file, const char *name, hid_t proper
                              file->path, name);
         else
             failed = check_mapping(file, name, &mapping, sources, err);
+        /* One without an end has as many as there are. */
+        bool is_endless = mapping.elements < 0 || mapping.elements > INT64_MAX - *covered;
+        *covered = is_endless ? INT64_MAX : *covered + mapping.elements;
         H5Sclose(mapping.space);
     }
     return failed;
@@ -334,7 +354,9 @@ static int check_virtual(const PfHdf5File *file, const char *name, hid_t object,
     if (properties < 0) return pf_hdf5_fail(err, "'%s': cannot read /%s", file->path, name);
     if (file->expect_bytes) file->expect_bytes(pf_hdf5_outside_bytes(file, object));
     Sources sources = {0};
-    int failed = check_mappings(file, name, properties, &sources, err);
+    hssize_t covered;
+    int failed = check_mappings(file, name, properties, &sources, &covered, err) ||
+                 check_covered(file, name, object, covered, err);
     free_sources(&sources);
     H5Pclose(properties);
     return failed ? -1 : 0;

@@ -68,6 +68,7 @@ static bool plan_filters(PfHdf5Tap *tap, hid_t properties)
             tap->compression_bit = 1u << i;
             tap->format.compression =
                 filter == PF_HDF5_FILTER_ZSTD ? PF_COMPRESS_ZSTD : PF_COMPRESS_GZIP;
+            tap->format.level = (int)pf_min(values[0], 100);
             break;
         case H5Z_FILTER_FLETCHER32:
             stage = 3;

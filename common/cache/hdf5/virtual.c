@@ -109,8 +109,9 @@ static int read_shape(const char *text, PfShape *shape, size_t *elements)
         const size_t length = strcspn(text, ",)");
         long long size;
         if (shape->rank == PF_MAX_RANK || pf_options_read_long(text, length, &size) || size < 1 ||
-            __builtin_mul_overflow(*elements, (size_t)size, elements))
+            (size_t)size > UINT32_MAX / *elements)
             return -1;
+        *elements *= (size_t)size;
         shape->dims[shape->rank++] = size;
         text += length;
         if (*text == ')') return text[1] ? -1 : 0;

@@ -126,6 +126,7 @@ static int get_layout(const TapRecord *record, PfTapLayout *layout)
         record->chunk_rows < 1 || record->chunk_rows > MAX_DIMENSION / (int64_t)layout->row_bytes)
         return -1;
     layout->chunk_rows = record->chunk_rows;
+    layout->format.any_level = 0;
     layout->format.shuffle = record->shuffle != 0;
     layout->format = pf_tap_layout_format_of_rows(layout, record->chunk_rows);
     return 0;

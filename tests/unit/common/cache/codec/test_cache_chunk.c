@@ -118,6 +118,21 @@ static PfChunkFormat format_of(int i)
 }
 #define FORMATS 36
 
+START_TEST(levels_matter_where_they_are_named)
+{
+    PfChunkFormat one = format_of(8), nine = format_of(8);
+    ck_assert_int_eq(one.compression, PF_COMPRESS_ZSTD);
+    nine.level = 9;
+    ck_assert(pf_chunk_format_equal(&one, &one));
+    ck_assert(!pf_chunk_format_equal(&one, &nine) && !pf_chunk_format_equal(&nine, &one));
+    one.any_level = 1;
+    ck_assert(pf_chunk_format_equal(&one, &nine) && pf_chunk_format_equal(&nine, &one));
+    one.any_level = 0;
+    one.compression = nine.compression = PF_COMPRESS_NONE;
+    ck_assert(pf_chunk_format_equal(&one, &nine));
+}
+END_TEST
+
 START_TEST(chunks_come_back)
 {
     PfChunkFormat format = format_of(_i);
@@ -212,6 +227,7 @@ int main(void)
     suite_add_tcase(suite, filters);
     TCase *chunks = tcase_create("chunks");
     tcase_set_timeout(chunks, 60);
+    tcase_add_test(chunks, levels_matter_where_they_are_named);
     tcase_add_loop_test(chunks, chunks_come_back, 0, FORMATS);
     tcase_add_loop_test(chunks, damage_is_found, 0, FORMATS);
     tcase_add_test(chunks, only_one_frame_that_states_its_size_is_taken);
