@@ -15,6 +15,7 @@
 #include "common/thread/processors.h"
 #include "extract/backbone/listing.h"
 #include "extract/backbone/name.h"
+#include "extract/backbone/script_summary.h"
 #include "extract/backbone/summary.h"
 #include "extract/cache_info.h"
 #include "extract/cache_info_json.h"
@@ -41,7 +42,7 @@ static int check_one_output(const char *path, const PfSummaryOptions *summary, P
                    path, summary->outputs);
 }
 
-/* Of a user's network from a file: of a TorchScript file the graph is not known here. */
+/* Of a user's network from a file. */
 static int print_onnx_summary(const char *path, const PfSummaryOptions *summary, PfError *err)
 {
     PfOnnx *onnx;
@@ -59,6 +60,17 @@ static int print_onnx_summary(const char *path, const PfSummaryOptions *summary,
     return failed;
 }
 
+static int print_script_summary(const PfBackboneOptions *backbone, const PfSummaryOptions *summary,
+                                PfError *err)
+{
+    if (summary->classes)
+        return pf_fail(err, PF_EXIT_USAGE,
+                       "--classes: expected a built-in network or an ONNX file, found the "
+                       "TorchScript file '%s', of which only the taps are known here",
+                       backbone->backbone);
+    return pf_script_summary_print(backbone, summary->input, stdout, err);
+}
+
 static int print_summary(const PfExtractOptions *options, PfError *err)
 {
     PfArch *arch;
@@ -70,11 +82,7 @@ static int print_summary(const PfExtractOptions *options, PfError *err)
     if (pf_backbone_name_read(&backbone, &name, err)) return -1;
     int failed = 0;
     if (name.kind == PF_BACKBONE_TORCHSCRIPT) {
-        failed = pf_fail(err, PF_EXIT_USAGE,
-                         "--summary: expected a built-in network or an ONNX file, found the "
-                         "TorchScript file '%s', whose layers are not known here. Hint: without "
-                         "--tap extract keeps all taps that it has",
-                         backbone.backbone);
+        failed = print_script_summary(&backbone, &summary, err);
     } else if (name.kind == PF_BACKBONE_ONNX) {
         failed = print_onnx_summary(backbone.backbone, &summary, err);
     } else if (!(failed = pf_arch_new(backbone.backbone, &arch, err))) {

@@ -8,6 +8,14 @@ expect 0 train own.h5 -q --tap mean --epochs 2 -o own.safetensors
 list=$WORK/state/permafrost/trusted
 : > images
 
+# The command line names it: it runs, and its taps are listed.
+expect 0 extract --summary --backbone "$WORK/net.pt" --input 32
+stdout_has 'net.pt: TorchScript, sha256'
+stdout_has 'taps at 32 x 32 pixels'
+[ "$(tail -n +4 stdout | awk '{ print $1 }' | paste -s -d ' ')" = 'mean grid' ] || failed 'other taps than those of the file'
+expect 0 extract --summary --backbone "$WORK/net.pt" --tap grid
+[ "$(tail -n +4 stdout | awk '{ print $1 }')" = grid ] || failed '--tap is ignored'
+
 # Refused before the plugin is looked for, with the commands that would do.
 refused() {
   expect 1 env PERMAFROST_PLUGIN=/nonexistent.so "$@"
