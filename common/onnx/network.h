@@ -18,7 +18,8 @@ bool pf_onnx_is_meant(const char *backbone);
 int pf_onnx_open(const char *path, const PfFileStampSha256 *known, PfOnnx **out, PfError *err);
 /* Whether the file can be read, and those that it names for its numbers are all beside it. */
 bool pf_onnx_is_whole(const char *path);
-/* The same as pf_onnx_open of a file in memory, which is lent until pf_onnx_free; external data is refused. */
+/* The same as pf_onnx_open of a file in memory, which is lent until pf_onnx_free; external data is
+ * refused. */
 int pf_onnx_open_bytes(const char *path, const void *bytes, size_t size, PfOnnx **out,
                        PfError *err);
 void pf_onnx_free(PfOnnx **onnx);

@@ -180,8 +180,7 @@ static int tell_ends(PfDataset *dataset, PfError *err)
             return -1;
         if (archive->bytes_behind &&
             pf_dataset_warn(dataset, err,
-                            "archive '%s': the last %lld bytes, behind its end, are no members and "
-                            "left out",
+                            "archive '%s': the last %lld bytes, behind its end, are left out",
                             archive->path, (long long)archive->bytes_behind))
             return -1;
     }

@@ -62,36 +62,48 @@ def find_part(path, name):
     return part
 
 
+def selected(space):
+    """How many numbers a selection has; -1: it has no end."""
+    try:
+        return space.get_select_npoints()
+    except RuntimeError:  # h5py takes HDF5's -1 for a failure
+        return -1
+
+
 def reaches(source, part):
     """Whether a dataset has all that a part of a virtual one selects of it."""
     space = part.src_space
     if space.get_select_type() == h5py.h5s.SEL_ALL:
-        return source.size >= part.vspace.get_select_npoints()
+        return source.size >= selected(part.vspace)
+    if selected(space) < 0:  # as much as there is
+        return space.get_simple_extent_ndims() == source.ndim
     last = space.get_select_bounds()[1]
-    return len(last) == source.ndim and all(end < size or end == h5py.h5s.UNLIMITED
-                                            for end, size in zip(last, source.shape))
+    return len(last) == source.ndim and all(end < size for end, size in zip(last, source.shape))
 
 
-def check_part(path, file, part):
-    """That the dataset which a part names is in its file, as large as is read of it, and not virtual itself."""
-    source = file.get(part.dset_name.replace("%%", "%"))
-    if not isinstance(source, h5py.Dataset) or source.is_virtual or not reaches(source, part):
-        raise ValueError(f"{path!r}: its part {part.file_name!r} has no dataset {part.dset_name!r} of its own that is "
-                         "as large as what is read of it")
+def check_sources(path, file, parts):
+    """That the datasets which parts name are in their file, as large as is read of them, and not virtual themselves."""
+    sources = {name: file.get(name.replace("%%", "%")) for name in {part.dset_name for part in parts}}
+    whole = {name for name, of in sources.items() if isinstance(of, h5py.Dataset) and not of.is_virtual}
+    for part in parts:
+        if part.dset_name not in whole or not reaches(sources[part.dset_name], part):
+            raise ValueError(f"{path!r}: its part {part.file_name!r} has no dataset {part.dset_name!r} of its own that "
+                             "is as large as what is read of it")
 
 
 def check_parts(path, dataset):
     """A virtual dataset of another program's, which HDF5 reads. Of parts that are missing it makes up numbers."""
     parts = dataset.virtual_sources()
-    numbers = [part.vspace.get_select_npoints() for part in parts]
+    numbers = [selected(part.vspace) for part in parts]
     covered = sum(numbers) if min(numbers, default=0) >= 0 else dataset.size  # one without an end has all
     if covered < dataset.size:
         raise ValueError(f"{path!r}: {dataset.name} is virtual and has {dataset.size} numbers, but its parts have only "
                          f"{covered} of them")
+    by_file = {}
     for part in parts:
-        if part.file_name == ".":
-            check_part(path, dataset.file, part)
-    for name in {part.file_name for part in parts} - {"."}:
+        by_file.setdefault(part.file_name, []).append(part)
+    check_sources(path, dataset.file, by_file.pop(".", []))
+    for name, of_file in by_file.items():
         if "%" in name.replace("%%", ""):
             raise ValueError(f"{path!r}: its parts {name!r} are named by a pattern, which is not read")
         with h5py.File(find_part(path, name.replace("%%", "%")), "r") as file:
@@ -100,9 +112,7 @@ def check_parts(path, dataset):
             file.visititems(lambda _, of: part_is_virtual.append(1) if getattr(of, "is_virtual", False) else None)
             if part_is_virtual:
                 raise ValueError(f"{path!r}: its part {name!r} is virtual itself")
-            for part in parts:
-                if part.file_name == name:
-                    check_part(path, file, part)
+            check_sources(path, file, of_file)
 
 
 def open_file(path):

@@ -153,7 +153,8 @@ stderr_lacks 'no JSON'
 expect 2 extract photos -o x.h5 --backbone resnet50.tv_in1k --weights hf:timm/resnet50.tv2_in1k --tap input
 stderr_has 'names the weights IMAGENET1K_V1 of resnet50'
 repository resnet50.tv2_in1k '{"architecture": "resnet50", "pretrained_cfg": {"input_size": [3, 64, 64]}}'
-stderr_has 'resize 73, centre crop 64, bilinear'
+stderr_has 'resize 232, centre crop 224, bilinear' # the table knows the repository
+stderr_has 'prepares images otherwise than this run. To follow it, add --resize 73 --crop 64'
 repository resnet50.a1_in1k
 stderr_has "no JSON beside them says how images are prepared; it is done as for the usual weights of resnet50"
 stderr_has 'resize 256, centre crop 224'

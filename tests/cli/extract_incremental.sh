@@ -195,6 +195,14 @@ checks=$((checks + 1))
 absent part.h5.journal
 extract_fake photos -o fresh.h5 --force 2> fresh.log
 same_cache part.h5 fresh.h5
+# Few images that were deleted since are not waited for.
+expect 1 env FAKE_BACKBONE_FAIL_AT=7 extract photos -o part.h5 --force --backbone ./net.pt --resize 20 --crop 16 --batch 4
+deleted=$(ls photos/*/*.jpg | head -n 1)
+mv "$deleted" deleted.jpg
+expect 0 extract_fake photos -o part.h5
+stderr_has 'resuming: '
+absent part.h5.journal
+mv deleted.jpg "$deleted"
 # Images that have changed since are not waited for.
 expect 1 env FAKE_BACKBONE_FAIL_AT=4 extract photos -o part.h5 --force --backbone ./net.pt --resize 20 --crop 16 --batch 4
 for image in photos/*/*.jpg; do printf x >> "$image"; done

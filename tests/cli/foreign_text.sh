@@ -92,7 +92,7 @@ expect 0 predict good.safetensors inf.h5 --json -
 look check_null stdout
 expect 0 predict good.safetensors inf.h5
 stdout_lacks nan
-grep -q '033.jpg,ants,$' stdout || failed 'not an empty field'
+grep -q '033.jpg,,$' stdout || failed 'no empty fields'
 
 # ---- models and weights ----
 look make_model m.safetensors strange.safetensors

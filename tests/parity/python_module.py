@@ -327,6 +327,16 @@ def check_links_are_refused():
             else:
                 same(cache.features()[:], np.ones((4, 3), "f4"), "a part that is all there")
 
+    def mapped_without_end(f):
+        end = h5py.h5s.UNLIMITED
+        layout = h5py.VirtualLayout((4, 3), "f4", maxshape=(None, 3))
+        layout[0:end, :] = h5py.VirtualSource("part.h5", "x", (4, 3), maxshape=(None, 3))[0:end, :]
+        f.create_virtual_dataset("features/x", layout)
+    with h5py.File("foreign/part.h5", "w") as part:
+        part.create_dataset("x", data=np.ones((4, 3), "f4"), maxshape=(None, 3))
+    with permafrost.open(foreign(mapped_without_end)) as cache:
+        same(cache.features()[:], np.ones((4, 3), "f4"), "a part without an end")
+
     def mapped_in_part(f):
         layout = h5py.VirtualLayout((4, 3), "f4")
         layout[:3] = h5py.VirtualSource("part.h5", "x", (4, 3))[:3]
