@@ -605,6 +605,11 @@ static void warn_of_broken(const Prediction *run)
 static int finish_evaluation(Prediction *run, char **text, PfError *err)
 {
     if (!run->evaluator) return 0;
+    const int64_t rows = pf_prediction_output_rows(&run->output);
+    if (rows && run->broken_count == rows)
+        return pf_fail(err, PF_EXIT_FAILED,
+                       "--evaluate: all %lld rows have features that are NaN or infinite",
+                       (long long)rows);
     if (pf_evaluator_finish(run->evaluator, err)) return -1;
     pf_evaluator_print(run->evaluator);
     run->evaluation = pf_evaluator_json(run->evaluator);

@@ -52,6 +52,13 @@ static const PfCacheTarget *find_named(const PfCache *cache, const char *name)
     return NULL;
 }
 
+/* Classes and labels may differ, numbers and points are of one place each. */
+static bool fits(const PfScorerTarget *own, const PfCacheTarget *target)
+{
+    const bool has_names = target->kind == PF_TARGET_CLASS || target->kind == PF_TARGET_MULTILABEL;
+    return own->kind == target->kind && (has_names || own->outputs == target->width);
+}
+
 /* The model's target that tells the cache's: the one of its name; where both have one of its kind
  * only, and these have names that the other does not know, that. NULL: the model has none. */
 static const PfScorerTarget *find_target(const PfScorer *scorer, const PfCache *cache,
@@ -61,13 +68,13 @@ static const PfScorerTarget *find_target(const PfScorer *scorer, const PfCache *
     int others = 0; /* of the kind, in the cache */
     for (int t = 0; t < scorer->target_count; t++) {
         const PfScorerTarget *own = &scorer->targets[t];
-        if (!strcmp(own->name, target->name)) return own->kind == target->kind ? own : NULL;
+        if (!strcmp(own->name, target->name)) return fits(own, target) ? own : NULL;
         if (own->kind == target->kind) only = own;
     }
     for (int i = 0; i < pf_cache_target_count(cache); i++)
         others += pf_cache_target(cache, i)->kind == target->kind;
     if (others != 1 || count_of_kind(scorer, target->kind) != 1) return NULL;
-    return find_named(cache, only->name) ? NULL : only;
+    return find_named(cache, only->name) || !fits(only, target) ? NULL : only;
 }
 
 /* The model's output that is number `column` of the cache's target, or UNKNOWN. Classes and labels

@@ -221,7 +221,7 @@ static void trace(const Scored *scored, int64_t count, Curves *curves)
 static int choose_curves(const Judged *judged, const PfClassificationMetrics *metrics, int *classes)
 {
     int count = 0, width = judged->target->width;
-    if (width == 2) {
+    if (width == 2 && metrics->classes[1].support) {
         classes[0] = 1;
         return 1;
     }

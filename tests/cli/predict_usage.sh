@@ -207,6 +207,22 @@ expect 0 train size.h5 -q -o size.safetensors
 expect 4 inspect c.h5 --model size.safetensors --features -o bare.html --json bare.json
 stderr_has "model 'size.safetensors' predicts none of the targets of 'c.h5'"
 absent bare.json
+# The only target of numbers is of one number there, of two here.
+"$PYTHON" - << 'END'
+import shutil
+import h5py
+shutil.copy("size.h5", "box.h5")
+with h5py.File("box.h5", "r+") as cache:
+    values, attributes = cache["targets/size"][:], dict(cache["targets/size"].attrs)
+    del cache["targets/size"]
+    if "sealed" in cache.attrs:
+        del cache.attrs["sealed"]
+    cache["targets/box"] = values.reshape(len(values), -1)[:, :1].repeat(2, axis=1)
+    cache["targets/box"].attrs.update(attributes)
+END
+expect 4 predict size.safetensors box.h5 --report bare.html -o bare.csv
+stderr_has "model 'size.safetensors' predicts none of the targets of 'box.h5'"
+absent bare.csv
 
 # A cache that was made anew, so that train could not take it: its own splits, and why.
 make_cache anew.h5

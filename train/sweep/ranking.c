@@ -60,7 +60,7 @@ static PfRanked sum_up(const PfTrial *trials, int count, bool of_train)
     int scored = 0, sound = 0;
     for (int i = 0; i < count; i++) {
         scored += !is_left_out(&trials[i], of_train);
-        sound += !trials[i].diverged;
+        if (!trials[i].diverged && !sound++) ranked.best_seed = trials[i].seed;
     }
     ranked.diverged = count - sound;
     if (!scored) ranked.mean = NAN;

@@ -119,12 +119,14 @@ static int share_memory(PfTrainOptions *options, PfError *err)
  * that make no other result would wait for each other. */
 static int compare_commands(const PfTrainOptions *options, PfError *err)
 {
-    static const char what[] = "command line (but for where -o and its like lead, --threads and "
-                               "--device).\nHint: --alone runs trainings that have nothing to "
-                               "do with each other";
+    static const char what[] =
+        "command line (but for where -o and its like lead, if all have one, "
+        "--threads and --device).\nHint: --alone runs trainings that have nothing to "
+        "do with each other";
     cJSON *given = pf_train_options_given(options);
     cJSON_DeleteItemFromObjectCaseSensitive(given, "device");
-    cJSON_AddBoolToObject(given, "has_checkpoint", pf_checkpoint_run_has_place(options));
+    if (!is_sweep(options)) /* which has none */
+        cJSON_AddBoolToObject(given, "has_checkpoint", pf_checkpoint_run_has_place(options));
     cJSON_AddBoolToObject(given, "force", options->force);
     cJSON_AddBoolToObject(given, "resume", options->resume);
     cJSON_AddNumberToObject(given, "memory", (double)options->table.memory_bytes);
