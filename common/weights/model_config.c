@@ -98,25 +98,48 @@ static bool is_of(const char *type, const char *name)
 }
 
 /* The processors for which transformers takes "size": 224 for the shorter side; for others it is a
- * square. What they do not crop then is not square. */
-static bool takes_shorter_side(const char *type)
+ * square. Those without a crop make images that are not square. */
+static const struct {
+    const char *name;
+    bool crops; /* unless the file says otherwise */
+} by_shorter_side[] = {
+    {"Bit", true},          {"BridgeTower", true},    {"CLIP", true},      {"Chameleon", true},
+    {"ChineseCLIP", true},  {"Conditional", false},   {"ConvNext", false}, {"Deformable", false},
+    {"Detr", false},        {"GroundingDino", false}, {"Levit", true},     {"Llava", true},
+    {"Mask2Former", false}, {"MaskFormer", false},    {"MobileNet", true}, {"MobileViT", true},
+    {"OneFormer", false},   {"PoolFormer", true},     {"Siglip", false},   {"TextNet", false},
+    {"VideoMAE", true},     {"Vilt", false},          {"Vivit", true},     {"Yolos", false},
+};
+
+/* *crops: as above, false of others. */
+static bool takes_shorter_side(const char *type, bool *crops)
 {
-    static const char *const names[] = {
-        "Bit",         "BridgeTower", "CLIP",      "Chameleon",     "ChineseCLIP", "Conditional",
-        "ConvNext",    "Deformable",  "Detr",      "GroundingDino", "Levit",       "Llava",
-        "Mask2Former", "MaskFormer",  "MobileNet", "MobileViT",     "OneFormer",   "PoolFormer",
-        "Siglip",      "TextNet",     "VideoMAE",  "Vilt",          "Vivit",       "Yolos"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (is_of(type, names[i])) return true;
+    *crops = false;
+    for (size_t i = 0; i < sizeof by_shorter_side / sizeof *by_shorter_side; i++) {
+        if (!is_of(type, by_shorter_side[i].name)) continue;
+        *crops = by_shorter_side[i].crops;
+        return true;
+    }
     return false;
+}
+
+/* Whether the centre is cut out; PoolFormer's older files have a name of their own for it. */
+static bool crops_centre(const cJSON *config, const char *type)
+{
+    bool crops;
+    const cJSON *asked = member(config, "do_center_crop");
+    if (!asked) asked = member(config, "do_resize_and_center_crop");
+    takes_shorter_side(type, &crops);
+    return asked ? cJSON_IsTrue(asked) : crops;
 }
 
 /* What the shorter side becomes; 0: the image becomes a square. */
 static int shorter_side(const cJSON *size, const char *type, Wish *wish)
 {
+    bool crops;
     const int said = side(member(size, "shortest_edge"));
     if (said) return said;
-    if (cJSON_IsNumber(size)) return takes_shorter_side(type) ? side(size) : 0;
+    if (cJSON_IsNumber(size)) return takes_shorter_side(type, &crops) ? side(size) : 0;
     return is_of(type, "ConvNext") || is_of(type, "PoolFormer") ? square_side(size, wish) : 0;
 }
 
@@ -137,8 +160,10 @@ static void read_geometry(const cJSON *config, Wish *wish)
     if (!type) type = pf_json_member_text(config, "feature_extractor_type");
     const bool is_convnext = is_of(type, "ConvNext");
     const int shortest = shorter_side(size, type, wish);
-    const bool crops = cJSON_IsTrue(member(config, "do_center_crop"));
-    int crop = crops ? square_side(member(config, "crop_size"), wish) : 0;
+    const cJSON *cut = member(config, "crop_size");
+    const bool crops = crops_centre(config, type);
+    int crop = crops && cut ? square_side(cut, wish) : 0;
+    if (crops && !cut) crop = shortest; /* older files have one size for both */
     if (cJSON_IsFalse(member(config, "do_resize"))) {
         if (crop) set_resize(wish, 0, crop);
     } else if (is_convnext && shortest) { /* from 384 on it squashes */

@@ -274,6 +274,12 @@ done
 says '{"image_processor_type": "CLIPImageProcessor", "size": {"height": 64, "width": 64}, "crop_size": 64, "do_center_crop": true}' 'squash to 64x64'
 says '{"feature_extractor_type": "LevitFeatureExtractor", "size": 56, "crop_size": 56, "do_center_crop": true}' 'resize 64, centre crop 56'
 says '{"image_processor_type": "PoolFormerImageProcessor", "size": 54, "crop_pct": 0.9, "crop_size": 54, "do_center_crop": true}' 'resize 60, centre crop 54'
+# Older files have one size for both, or leave out that they crop.
+says '{"feature_extractor_type": "LevitFeatureExtractor", "size": 56, "do_center_crop": true, "resample": 3}' 'resize 64, centre crop 56, bicubic'
+says '{"feature_extractor_type": "PoolFormerFeatureExtractor", "size": 54, "crop_pct": 0.9, "do_resize_and_center_crop": true}' 'resize 60, centre crop 54'
+says '{"feature_extractor_type": "CLIPFeatureExtractor", "size": 64}' 'resize 64, centre crop 64'
+says '{"feature_extractor_type": "ViTFeatureExtractor", "size": 64}' 'squash to 64x64'
+refuses '{"feature_extractor_type": "CLIPFeatureExtractor", "size": 64, "do_center_crop": false}' 'asks for sizes or crops that are not square' --crop 64
 refuses '{"feature_extractor_type": "DetrFeatureExtractor", "size": 64}' 'asks for sizes or crops that are not square' --crop 64
 refuses '{"size": 64, "resample": 1}' 'asks for resampling lanczos' --interpolation bilinear
 refuses '{"image_std": [0.5, 0, 0.5]}' 'asks for a mean and a deviation that cannot be' --mean 0 --std 1
