@@ -58,8 +58,7 @@ static int open_dataset(PfExtraction *run, PfError *err)
     options.may_fetch = true;
     options.fetch_folder = run->fetch_folder;
     options.interrupted = run->interrupted;
-    const PfCache *begun = run->cache;
-    if (begun && !pf_provenance_may_read_as_before(pf_cache_provenance(begun))) begun = NULL;
+    const PfCache *begun = pf_provenance_begun_before(run->cache);
     if (pf_dataset_open_for(run->options->operand, &options, begun, &run->dataset, err)) return -1;
     pf_dataset_limit_bytes(run->dataset, run->options->max_bytes);
     run->rules.exact_names = pf_dataset_keeps_split_names(run->dataset);

@@ -96,19 +96,6 @@ static int add_word(PfLikeCommand *out, const char *word, PfError *err)
     return out->argv[out->argc] ? (out->argc++, 0) : -1;
 }
 
-static bool gives(const cJSON *words, const char *word)
-{
-    size_t length, other;
-    const char *name = pf_options_word_name(word, &length);
-    const cJSON *item;
-    cJSON_ArrayForEach(item, words)
-    {
-        const char *given = pf_options_word_name(item->valuestring, &other);
-        if (length == other && !strncmp(name, given, length)) return true;
-    }
-    return false;
-}
-
 /* Whether pf_options_words() may have written the word: any other, put before a command line, could
  * change what the words behind it mean. */
 static bool is_word_of(const PfOption *option, const char *word)
@@ -137,7 +124,7 @@ static int add_kept(PfLikeCommand *out, const PfOption *table, const char *cache
             return fail_kept(cache, word ? word : "no text", err);
         const PfOption *option = pf_options_find(table, word);
         if (!is_word_of(option, word)) return fail_kept(cache, word, err);
-        if (option->effect == PF_OPTION_ON_RUN || gives(words, word)) continue;
+        if (option->effect == PF_OPTION_ON_RUN || pf_options_words_have(words, word)) continue;
         out->names_backbone |= !strcmp(option->name, "backbone");
         if (add_word(out, word, err)) return -1;
     }
@@ -184,12 +171,13 @@ static int build(const PfOption *table, const char *cache, const char *dataset,
     out->argv = pf_calloc(most, sizeof *out->argv, err);
     if (!out->argv || add_word(out, argv[0], err) || add_kept(out, table, cache, kept, words, err))
         return -1;
-    if (dataset && !gives(words, "--output") && !is_same_operand(dataset, operand))
+    if (dataset && !pf_options_words_have(words, "--output") && !is_same_operand(dataset, operand))
         return pf_fail(err, PF_EXIT_USAGE,
                        "'%s' holds the images of '%s': those of '%s' need a cache of their own. "
                        "Hint: -o FILE.h5; -o '%s' would put them in the place of the others",
                        cache, operand, dataset, cache);
-    if (!gives(words, "--output") && (add_word(out, "-o", err) || add_word(out, cache, err)))
+    if (!pf_options_words_have(words, "--output") &&
+        (add_word(out, "-o", err) || add_word(out, cache, err)))
         return -1;
     bool skips = !dataset; /* the operand is the cache: the dataset takes its place */
     for (int i = 1; i < argc; i++) {

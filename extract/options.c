@@ -561,12 +561,8 @@ int64_t pf_extract_options_bad_limit(const PfBadLimit *limit, int64_t total)
 static void number_shard(cJSON *words, PfShard shard)
 {
     char word[64];
-    for (cJSON *item = words->child, *next; item; item = next) {
-        next = item->next;
-        const PfOption *option = pf_options_find(table, item->valuestring);
-        if (option && (!strcmp(option->name, "shard") || !strcmp(option->name, "shard-base")))
-            cJSON_Delete(cJSON_DetachItemViaPointer(words, item));
-    }
+    pf_options_words_drop(words, "shard");
+    pf_options_words_drop(words, "shard-base");
     snprintf(word, sizeof word, "--shard=%lld/%lld", (long long)shard.number,
              (long long)shard.count);
     cJSON_AddItemToArray(words, cJSON_CreateString(word));

@@ -12,15 +12,8 @@ static const char *find_given(const PfExtractOptions *options, const char *const
 {
     cJSON *words = pf_extract_options_words(options);
     const char *found = NULL;
-    for (; *names && !found; names++) {
-        const cJSON *word;
-        size_t length;
-        cJSON_ArrayForEach(word, words)
-        {
-            const char *name = pf_options_word_name(word->valuestring, &length);
-            if (strlen(*names) == length && !strncmp(*names, name, length)) found = *names;
-        }
-    }
+    for (; *names && !found; names++)
+        if (pf_options_words_have(words, *names)) found = *names;
     cJSON_Delete(words);
     return found;
 }

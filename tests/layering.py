@@ -65,7 +65,7 @@ inspect/images: common/base common/thread common/model common/cache extract/imag
 inspect/page: common/base common/file common/cache train/kernels train/metrics inspect/rows inspect/findings inspect/projection inspect/images
 extract: common/base common/manual common/simd common/thread common/file common/arch common/weights common/fetch common/cache common/onnx common/backbone extract/image extract/dataset extract/backbone extract/pipeline extract/plan extract/shard extract/merge extract/verify inspect/images inspect/page
 inspect/export: common/base common/cache common/file inspect/rows inspect/neighbours inspect/page
-inspect/model: common/base common/model predict/model inspect/page
+inspect/model: common/base common/model predict/model predict/evaluate inspect/page
 train/settings: common/base common/manual common/thread common/file common/cache common/backbone common/ranks train/metrics train/features train/fit train/finetune
 train/sweep: common/base common/thread common/file common/model common/cache common/ranks train/features train/head train/fit train/finetune train/settings
 train/report: common/base common/thread common/file common/model common/cache extract/image/formats train/kernels train/metrics train/features train/head train/fit inspect/rows inspect/page train/settings train/sweep

@@ -510,23 +510,32 @@ int pf_arch_parameters(const PfArch *arch, int last, PfParameter **out, int *cou
     return failed;
 }
 
+int pf_arch_mark_taps(const PfArch *arch, const char *const *taps, int tap_count,
+                      unsigned char *needed, int *last, PfError *err)
+{
+    int *nodes = pf_calloc((size_t)tap_count, sizeof *nodes, err);
+    int failed = !nodes;
+    for (int t = 0; t < tap_count && !failed; t++)
+        failed = pf_arch_find_tap(arch, taps[t], &nodes[t], err);
+    failed = failed || pf_arch_mark_outputs(arch, 0, nodes, tap_count, needed, err);
+    if (last) *last = 0;
+    for (int t = 0; t < tap_count && !failed && last; t++) *last = (int)pf_max(*last, nodes[t]);
+    free(nodes);
+    return failed ? -1 : 0;
+}
+
 int pf_arch_multiply_adds(const PfArch *arch, int side, const char *const *taps, int tap_count,
                           int64_t *out, PfError *err)
 {
     size_t count = (size_t)arch->node_count;
     PfShape *shapes = pf_calloc(count, sizeof *shapes, err);
-    int *nodes = pf_calloc((size_t)tap_count, sizeof *nodes, err);
     unsigned char *needed = pf_calloc(count, 1, err);
-    int failed =
-        !shapes || !nodes || !needed || pf_arch_infer_shapes(arch, side, side, shapes, err);
-    for (int t = 0; t < tap_count && !failed; t++)
-        failed = pf_arch_find_tap(arch, taps[t], &nodes[t], err);
-    failed = failed || pf_arch_mark_outputs(arch, 0, nodes, tap_count, needed, err);
+    int failed = !shapes || !needed || pf_arch_infer_shapes(arch, side, side, shapes, err) ||
+                 pf_arch_mark_taps(arch, taps, tap_count, needed, NULL, err);
     *out = 0;
     for (int i = 0; i < arch->node_count && !failed; i++)
         if (needed[i]) *out += pf_node_whole_multiply_adds(&arch->nodes[i], shapes, &shapes[i]);
     free(needed);
-    free(nodes);
     free(shapes);
     return failed ? -1 : 0;
 }

@@ -162,6 +162,10 @@ void pf_node_input_shapes(const PfNode *node, const PfShape *shapes, PfShape *in
 int64_t pf_node_whole_multiply_adds(const PfNode *node, const PfShape *shapes,
                                     const PfShape *output);
 
+/* Marks what feeds the taps: needed[] of node_count. last: the last of their nodes; may be NULL. */
+int pf_arch_mark_taps(const PfArch *arch, const char *const *taps, int tap_count,
+                      unsigned char *needed, int *last, PfError *err);
+
 /* The sum of these for one image (side x side) up to the taps; what several taps share counts once.
  */
 int pf_arch_multiply_adds(const PfArch *arch, int side, const char *const *taps, int tap_count,

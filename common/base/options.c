@@ -496,6 +496,32 @@ const char *pf_options_word_name(const char *word, size_t *length)
     return name;
 }
 
+static bool is_of_option(const cJSON *word, const char *name, size_t length)
+{
+    size_t own;
+    if (!cJSON_IsString(word)) return false;
+    const char *given = pf_options_word_name(word->valuestring, &own);
+    return own == length && !strncmp(name, given, length);
+}
+
+bool pf_options_words_have(const cJSON *words, const char *word)
+{
+    size_t length;
+    const char *name = pf_options_word_name(word, &length);
+    const cJSON *item;
+    cJSON_ArrayForEach(item, words) if (is_of_option(item, name, length)) return true;
+    return false;
+}
+
+void pf_options_words_drop(cJSON *words, const char *name)
+{
+    for (cJSON *item = cJSON_IsArray(words) ? words->child : NULL, *next; item; item = next) {
+        next = item->next;
+        if (is_of_option(item, name, strlen(name)))
+            cJSON_Delete(cJSON_DetachItemViaPointer(words, item));
+    }
+}
+
 int pf_options_assign(const PfOption *table, void *settings, const char *where, const char *name,
                       const char *value, PfError *err)
 {

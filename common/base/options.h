@@ -8,6 +8,7 @@
 #define PF_COMMON_BASE_OPTIONS_H
 
 #include <cjson/cJSON.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -70,6 +71,11 @@ cJSON *pf_options_words(const PfOption *table, int argc, char **argv);
 void pf_options_leave_result(const PfOption *table, cJSON *given);
 /* The name in such a word, which is length bytes long. */
 const char *pf_options_word_name(const char *word, size_t *length);
+/* Whether a list of such words has one of the option that `word` names: "tap", "--tap=avgpool". */
+bool pf_options_words_have(const cJSON *words, const char *word);
+/* Takes those of an option out of such a list, which may come from a file: what else is in it, or
+ * no list, stays as it is. */
+void pf_options_words_drop(cJSON *words, const char *name);
 
 /* Sets one option by its name, without dashes, as if it had been given; where, like
  * "--sweep", goes before what is wrong with the name. value: NULL for a flag. */

@@ -312,22 +312,29 @@ static cJSON *read_index(const char *index, PfError *err)
     return json;
 }
 
+/* The next line of an index that names another file than this one: tensors of a shard mostly lie
+ * one after the other. */
+static const cJSON *next_shard(const cJSON *line)
+{
+    const char *file = cJSON_GetStringValue(line), *other;
+    do line = line->next;
+    while (line && file && (other = cJSON_GetStringValue(line)) && !strcmp(other, file));
+    return line;
+}
+
 static int fetch_shards(const Repository *repository, const char *index, PfError *err)
 {
     cJSON *json = read_index(index, err);
-    const cJSON *map = cJSON_GetObjectItemCaseSensitive(json, "weight_map"), *line;
-    const char *before = "";
+    const cJSON *map = cJSON_GetObjectItemCaseSensitive(json, "weight_map");
     int failed = !json;
-    cJSON_ArrayForEach(line, map)
-    {
+    for (const cJSON *line = map ? map->child : NULL; line && !failed; line = next_shard(line)) {
         const char *file = cJSON_GetStringValue(line);
-        if (failed || (file && !strcmp(file, before))) continue;
         if (!file || !pf_hub_is_inner_path(file) || strchr(file, '/') || !holds(repository, file))
             failed = pf_fail(err, PF_EXIT_FAILED,
                              "'%s': the index does not name a file beside it for tensor '%s'",
                              index, line->string);
         else
-            failed = fetch_file(repository, before = file, NULL, err);
+            failed = fetch_file(repository, file, NULL, err);
     }
     cJSON_Delete(json);
     return failed ? -1 : 0;
@@ -338,18 +345,14 @@ static bool has_shards(const char *index)
 {
     PfError err = {0};
     cJSON *json = read_index(index, &err);
-    const cJSON *map = cJSON_GetObjectItemCaseSensitive(json, "weight_map"), *line;
+    const cJSON *map = cJSON_GetObjectItemCaseSensitive(json, "weight_map");
     const int folder = (int)(strrchr(index, '/') - index);
-    const char *before = "";
     bool is_there = cJSON_IsObject(map);
-    cJSON_ArrayForEach(line, map)
-    {
+    for (const cJSON *line = map ? map->child : NULL; line && is_there; line = next_shard(line)) {
         const char *file = cJSON_GetStringValue(line);
-        if (!is_there || (file && !strcmp(file, before))) continue;
         char *path = file ? pf_asprintf(&err, "%.*s/%s", folder, index, file) : NULL;
         is_there = path && !access(path, F_OK);
         free(path);
-        if (file) before = file;
     }
     cJSON_Delete(json);
     return is_there;

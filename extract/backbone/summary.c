@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include "common/arch/ops.h"
-#include "common/base/integers.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/base/options.h"
@@ -289,17 +288,9 @@ static int mark_outputs(const PfArch *arch, const char *outputs, unsigned char *
     char **names;
     int count;
     if (pf_options_split_list(outputs, &names, &count, err)) return -1;
-    int *nodes = pf_calloc((size_t)count, sizeof *nodes, err);
-    int failed = !nodes;
-    *last = 0;
-    for (int i = 0; i < count && !failed; i++) {
-        failed = pf_arch_find_tap(arch, names[i], &nodes[i], err);
-        if (!failed) *last = (int)pf_max(*last, nodes[i]);
-    }
-    failed = failed || pf_arch_mark_outputs(arch, 0, nodes, count, shown, err);
-    free(nodes);
+    int failed = pf_arch_mark_taps(arch, (const char *const *)names, count, shown, last, err);
     pf_options_free_list(&names, &count);
-    return failed ? -1 : 0;
+    return failed;
 }
 
 static int mark_shown(Table *table, const char *tap, const char *outputs, unsigned char *shown,

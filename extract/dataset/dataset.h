@@ -101,7 +101,7 @@ bool pf_dataset_is_address(const char *operand);
 int pf_dataset_open(const char *operand, const PfDatasetOptions *options, PfDataset **out,
                     PfError *err);
 /* pf_dataset_open, for a cache that is already where the dataset's is to go and that may have been
- * begun by the first versions (pf_provenance_may_read_as_before; NULL: there is none). Of a
+ * begun by the first versions (pf_provenance_begun_before; NULL: there is none). Of a
  * manifest whose targets or splits are not the cache's as it is read today, but are as the first
  * versions read it, that reading goes on, with a warning: a cache is never changed by an upgrade.
  * Options that say how the table is written settle it instead. */

@@ -108,13 +108,17 @@ static void add(PfSplitFolders *folders, const char *folder, PfSplit split)
     folders->split[folders->count++] = split;
 }
 
+/* Whether the folder `inner` is `outer`, or lies in it. */
+static bool lies_in(const char *inner, const char *outer)
+{
+    size_t length = strlen(outer);
+    return !strncmp(inner, outer, length) && (!inner[length] || inner[length] == '/');
+}
+
 bool pf_split_folders_has(const PfSplitFolders *folders, const char *name)
 {
-    size_t length = strlen(name);
     for (int i = 0; i < folders->count; i++)
-        if (!strncmp(folders->folder[i], name, length) &&
-            (!folders->folder[i][length] || folders->folder[i][length] == '/'))
-            return true;
+        if (lies_in(folders->folder[i], name)) return true;
     return false;
 }
 
@@ -300,13 +304,6 @@ static bool is_plain_path(const char *path)
         if (!length || (length <= 2 && !strncmp(path, "..", length))) return false;
         if (!path[length]) return true;
     }
-}
-
-/* Whether the folder `inner` is `outer`, or lies in it. */
-static bool lies_in(const char *inner, const char *outer)
-{
-    size_t length = strlen(outer);
-    return !strncmp(inner, outer, length) && (!inner[length] || inner[length] == '/');
 }
 
 /* An image would be on two sides. */

@@ -11,6 +11,7 @@
 #include "common/base/json.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
+#include "common/base/options.h"
 #include "common/base/printable.h"
 #include "common/base/size_text.h"
 #include "common/cache/build.h"
@@ -133,22 +134,13 @@ static void add_runtime_rows(cJSON *rows, const PfCache *cache)
     cJSON_Delete(of_input);
 }
 
-/* Takes --shard out of the options that a cache was made with: what is merged is no shard. */
-static void forget_shard(cJSON *provenance)
-{
-    cJSON *words = cJSON_GetObjectItemCaseSensitive(provenance, "options");
-    for (cJSON *word = cJSON_IsArray(words) ? words->child : NULL, *next; word; word = next) {
-        const char *text = cJSON_GetStringValue(word);
-        next = word->next;
-        if (text && (!strncmp(text, "--shard=", 8) || !strncmp(text, "--shard-base=", 13)))
-            cJSON_Delete(cJSON_DetachItemViaPointer(words, word));
-    }
-}
-
+/* The options that a cache was made with have no --shard here: what is merged is no shard. */
 static cJSON *read_without_shard(const PfCache *cache, PfError *err)
 {
     cJSON *provenance = read_provenance(cache, err);
-    if (provenance) forget_shard(provenance);
+    cJSON *words = cJSON_GetObjectItemCaseSensitive(provenance, "options");
+    pf_options_words_drop(words, "shard");
+    pf_options_words_drop(words, "shard-base");
     return provenance;
 }
 

@@ -118,14 +118,15 @@ static void add_reading(cJSON *object, const PfDataset *dataset)
         cJSON_AddStringToObject(object, READ_AS_KEY, READ_AS_FIRST);
 }
 
-bool pf_provenance_may_read_as_before(const char *json)
+const PfCache *pf_provenance_begun_before(const PfCache *cache)
 {
-    cJSON *object = pf_json_read(json);
+    if (!cache) return NULL;
+    cJSON *object = pf_json_read(pf_cache_provenance(cache));
     const char *reading = pf_json_member_text(object, READ_AS_KEY);
     const bool may =
         (reading && !strcmp(reading, READ_AS_FIRST)) || !cJSON_HasObjectItem(object, OPTIONS_KEY);
     cJSON_Delete(object);
-    return may;
+    return may ? cache : NULL;
 }
 
 void pf_provenance_know_classes(const PfCache *cache, PfDatasetOptions *options)

@@ -46,9 +46,9 @@ char *pf_provenance_json(const PfProvenance *provenance, PfError *err);
 /* The rules of a cache with that provenance. */
 PfListingRules pf_provenance_rules(const char *json);
 
-/* Whether a cache with that provenance was begun by the first versions, or may have been, so that
- * its manifest goes on as they read it: pf_dataset_open_for. */
-bool pf_provenance_may_read_as_before(const char *json);
+/* The cache (NULL: none), where it was begun by the first versions, or may have been, so that its
+ * manifest goes on as they read it (pf_dataset_open_for); else NULL. */
+const PfCache *pf_provenance_begun_before(const PfCache *cache);
 
 /* Which version made the file, when, and by which command line. */
 void pf_provenance_add_origin(cJSON *object, const char *command);

@@ -394,12 +394,10 @@ static int open_dataset(Verify *verify, PfError *err)
     listing.splits_unknown = true;
     listing.may_fetch = true;
     listing.interrupted = verify->options->interrupted;
-    const char *provenance = pf_cache_provenance(verify->cache);
-    const bool may_be_before = pf_provenance_may_read_as_before(provenance);
-    listing.exact_split_names = pf_provenance_rules(provenance).exact_names;
+    listing.exact_split_names = pf_provenance_rules(pf_cache_provenance(verify->cache)).exact_names;
     pf_provenance_know_classes(verify->cache, &listing);
     return pf_dataset_open_for(verify->options->dataset, &listing,
-                               may_be_before ? verify->cache : NULL, &verify->dataset, err);
+                               pf_provenance_begun_before(verify->cache), &verify->dataset, err);
 }
 
 int pf_verify_cache(const PfVerifyOptions *options, FILE *out, PfError *err)

@@ -8,6 +8,7 @@
 #include "common/base/integers.h"
 #include "common/base/memory.h"
 #include "common/model/preprocess_json.h"
+#include "predict/evaluate/truth.h"
 #include "predict/model/class_map.h"
 #include "predict/model/own_classifier.h"
 #include "predict/model/scorer.h"
@@ -31,26 +32,13 @@ typedef struct Scoring {
     PfModel *model;
     PfScorer *scorer;
     PfPreprocess preprocess; /* crop 0: the model does not say */
+    PfCacheTarget *targets;  /* of the cache */
     Match *matches;          /* (targets of the page) */
     int *sources;            /* (outputs of the page's targets, one after the other) the scorer's
                                 column, UNKNOWN or OTHERS */
     uint8_t *is_shown;       /* (scorer->outputs) the page has a column of its own for it */
     float *row;              /* (scorer->outputs) */
 } Scoring;
-
-static int count_of_kind(const PfScorer *scorer, PfTargetKind kind)
-{
-    int count = 0;
-    for (int t = 0; t < scorer->target_count; t++) count += scorer->targets[t].kind == kind;
-    return count;
-}
-
-static const PfCacheTarget *find_named(const PfCache *cache, const char *name)
-{
-    for (int i = 0; i < pf_cache_target_count(cache); i++)
-        if (!strcmp(pf_cache_target(cache, i)->name, name)) return pf_cache_target(cache, i);
-    return NULL;
-}
 
 /* Classes and labels may differ, numbers and points are of one place each. */
 static bool fits(const PfScorerTarget *own, const PfCacheTarget *target)
@@ -59,22 +47,15 @@ static bool fits(const PfScorerTarget *own, const PfCacheTarget *target)
     return own->kind == target->kind && (has_names || own->outputs == target->width);
 }
 
-/* The model's target that tells the cache's: the one of its name; where both have one of its kind
- * only, and these have names that the other does not know, that. NULL: the model has none. */
-static const PfScorerTarget *find_target(const PfScorer *scorer, const PfCache *cache,
-                                         const PfCacheTarget *target)
+/* The model's target that tells the cache's target number `index`, as for --evaluate; NULL: it has
+ * none. targets: all of the cache's. */
+static const PfScorerTarget *find_target(const PfScorer *scorer, const PfCacheTarget *targets,
+                                         int count, int index)
 {
-    const PfScorerTarget *only = NULL;
-    int others = 0; /* of the kind, in the cache */
-    for (int t = 0; t < scorer->target_count; t++) {
-        const PfScorerTarget *own = &scorer->targets[t];
-        if (!strcmp(own->name, target->name)) return fits(own, target) ? own : NULL;
-        if (own->kind == target->kind) only = own;
-    }
-    for (int i = 0; i < pf_cache_target_count(cache); i++)
-        others += pf_cache_target(cache, i)->kind == target->kind;
-    if (others != 1 || count_of_kind(scorer, target->kind) != 1) return NULL;
-    return find_named(cache, only->name) || !fits(only, target) ? NULL : only;
+    for (int t = 0; t < scorer->target_count; t++)
+        if (pf_truth_source(scorer, t, targets, count) == &targets[index])
+            return fits(&scorer->targets[t], &targets[index]) ? &scorer->targets[t] : NULL;
+    return NULL;
 }
 
 /* The model's output that is number `column` of the cache's target, or UNKNOWN. Classes and labels
@@ -96,12 +77,17 @@ static int width_of(const PfCacheTarget *target)
 int pf_model_outputs_check(const PfScorer *scorer, const char *model, const PfCache *cache,
                            PfError *err)
 {
-    for (int t = 0; t < pf_cache_target_count(cache); t++) {
-        const PfCacheTarget *target = pf_cache_target(cache, t);
-        const PfScorerTarget *source = find_target(scorer, cache, target);
-        for (int c = 0; source && c < width_of(target); c++)
-            if (find_column(source, target, c) >= 0) return 0;
+    const int count = pf_cache_target_count(cache);
+    PfCacheTarget *targets = pf_truth_list_targets(cache, err);
+    bool is_any = false;
+    if (!targets) return -1;
+    for (int t = 0; t < count && !is_any; t++) {
+        const PfScorerTarget *source = find_target(scorer, targets, count, t);
+        for (int c = 0; source && c < width_of(&targets[t]) && !is_any; c++)
+            is_any = find_column(source, &targets[t], c) >= 0;
     }
+    free(targets);
+    if (is_any) return 0;
     return pf_fail(err, PF_EXIT_IDENTITY,
                    "model '%s' predicts none of the targets of '%s', and a page of a cache shows "
                    "what is predicted beside what is true",
@@ -113,10 +99,11 @@ int pf_model_outputs_check(const PfScorer *scorer, const char *model, const PfCa
 static int match_target(Scoring *scoring, int index, PfError *err)
 {
     PfPageTarget *target = &scoring->page->data.targets[index];
-    const PfCacheTarget *own = pf_cache_target(scoring->page->cache, index);
+    const PfCacheTarget *own = &scoring->targets[index];
     Match *match = &scoring->matches[index];
     int shown = 0;
-    match->source = find_target(scoring->scorer, scoring->page->cache, own);
+    match->source = find_target(scoring->scorer, scoring->targets,
+                                pf_cache_target_count(scoring->page->cache), index);
     if (!match->source || target->kind != PF_TARGET_CLASS) return 0;
     for (int c = 0; c < target->width; c++) shown += find_column(match->source, own, c) >= 0;
     match->has_others = shown < match->source->outputs;
@@ -143,7 +130,7 @@ static int match_columns(Scoring *scoring, int index, int *sources, PfError *err
 {
     PfPageData *data = &scoring->page->data;
     PfPageTarget *target = &data->targets[index];
-    const PfCacheTarget *own = pf_cache_target(scoring->page->cache, index);
+    const PfCacheTarget *own = &scoring->targets[index];
     const Match *match = &scoring->matches[index];
     const int width = target->width - match->has_others;
     int known = 0;
@@ -169,9 +156,10 @@ static int find_columns(Scoring *scoring, PfError *err)
     if (pf_model_outputs_check(scoring->scorer, pf_model_path(scoring->model), scoring->page->cache,
                                err))
         return -1;
+    scoring->targets = pf_truth_list_targets(scoring->page->cache, err);
     scoring->matches = pf_calloc((size_t)data->target_count + 1, sizeof *scoring->matches, err);
     scoring->is_shown = pf_calloc((size_t)scoring->scorer->outputs + 1, 1, err);
-    if (!scoring->matches || !scoring->is_shown) return -1;
+    if (!scoring->targets || !scoring->matches || !scoring->is_shown) return -1;
     for (int t = 0; t < data->target_count; t++) {
         if (match_target(scoring, t, err)) return -1;
         total += data->targets[t].width;
@@ -280,6 +268,7 @@ int pf_model_outputs_fill(PfCachePage *page, const PfModelNetworkOptions *option
     if (!page->data.is_anonymous)
         pf_page_add_fact(&page->data, "model", "%s", slash ? slash + 1 : path);
     int failed = run_model(&scoring, options, err);
+    free(scoring.targets);
     free(scoring.matches);
     free(scoring.sources);
     free(scoring.is_shown);

@@ -122,20 +122,12 @@ static CacheMatch match_cache(const PfModel *model, const PfCache *cache)
     return seal && own ? CACHE_CHANGED : CACHE_IN_PLACE;
 }
 
-static PfCacheTarget *copy_targets(const PfCache *cache, PfError *err)
-{
-    int count = pf_cache_target_count(cache);
-    PfCacheTarget *targets = pf_calloc((size_t)count + 1, sizeof *targets, err);
-    for (int i = 0; targets && i < count; i++) targets[i] = *pf_cache_target(cache, i);
-    return targets;
-}
-
 /* The cache's targets that the model's are, as far as it has them: (*count) names that the cache
  * lends; the array is to be freed. NULL where memory is short. */
 static const char **shared_targets(const PfScorer *scorer, const PfCache *cache, int *count,
                                    PfError *err)
 {
-    PfCacheTarget *targets = copy_targets(cache, err);
+    PfCacheTarget *targets = pf_truth_list_targets(cache, err);
     const char **names = pf_calloc((size_t)scorer->target_count + 1, sizeof *names, err);
     *count = 0;
     for (int t = 0; targets && names && t < scorer->target_count; t++) {
@@ -233,7 +225,7 @@ int pf_labelled_set_of_cache(const PfScorer *scorer, const PfModel *model, PfCac
                              PfLabelledSet *out, PfError *err)
 {
     int count = pf_cache_target_count(cache), failed;
-    PfCacheTarget *targets = copy_targets(cache, err);
+    PfCacheTarget *targets = pf_truth_list_targets(cache, err);
     *out = (PfLabelledSet){0};
     if (!targets) return -1;
     out->targets = targets;

@@ -60,6 +60,14 @@ static const PfCacheTarget *find_only(const PfScorer *scorer, PfTargetKind kind,
     return own == 1 && others == 1 ? found : NULL;
 }
 
+PfCacheTarget *pf_truth_list_targets(const PfCache *cache, PfError *err)
+{
+    int count = pf_cache_target_count(cache);
+    PfCacheTarget *targets = pf_calloc((size_t)count + 1, sizeof *targets, err);
+    for (int i = 0; targets && i < count; i++) targets[i] = *pf_cache_target(cache, i);
+    return targets;
+}
+
 const PfCacheTarget *pf_truth_source(const PfScorer *scorer, int index,
                                      const PfCacheTarget *targets, int count)
 {

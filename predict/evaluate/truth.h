@@ -31,6 +31,9 @@ typedef struct PfTruth {
 const PfCacheTarget *pf_truth_source(const PfScorer *scorer, int index,
                                      const PfCacheTarget *targets, int count);
 
+/* The cache's targets as such a list; malloc'ed, what they name is lent by the cache. */
+PfCacheTarget *pf_truth_list_targets(const PfCache *cache, PfError *err);
+
 /* targets: (count) of the data, lent until free. Matched by name; where model and data have one
  * target each of a kind, by that, and a line says so. Fails (PF_EXIT_USAGE) where the data have no
  * target of the model's, or one of the same name that holds something else. name: of the data, for

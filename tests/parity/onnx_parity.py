@@ -251,6 +251,16 @@ def as_tensorflow_writes(images):
         compare(f"channels last, {same}", "./same.onnx", reference.double().numpy(), "--force")
 
 
+def save_nodes(nodes, numbers, path):
+    """An ONNX file of (kind, inputs, output, attributes) and constants, from images "x" to three numbers "y"."""
+    graph = helper.make_graph(
+        [helper.make_node(kind, inputs.split(), [output], **options) for kind, inputs, output, options in nodes], "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, None, None])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 3])],
+        [numpy_helper.from_array(value, name) for name, value in numbers.items()])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)]), path)
+
+
 def of_any_number(images):
     """What exporters of other frameworks write: extremes of one value and of three, whole exponents, reductions
     of no axes and of all but the batch's, functions of constants, and extremes of those."""
@@ -266,12 +276,7 @@ def of_any_number(images):
              ("Add", "b d", "p", {}), ("Add", "p f", "q", {}), ("Add", "q u", "v", {}), ("Add", "v k", "w", {}), ("Sub", "w l", "r", {}),
              ("Mul", "r o", "y", {})]
     numbers.update({"last": np.array([1]), "small": np.array(1e-4, np.float32)})
-    graph = helper.make_graph(
-        [helper.make_node(kind, inputs.split(), [output], **options) for kind, inputs, output, options in nodes], "g",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, None, None])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 3])],
-        [numpy_helper.from_array(value, name) for name, value in numbers.items()])
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)]), "./general_numbers.onnx")
+    save_nodes(nodes, numbers, "./general_numbers.onnx")
     x = normalised(images)
     mean, known, two = x.mean((2, 3)), torch.from_numpy(row), torch.tensor(0.3)
     folded = torch.exp(torch.erf(torch.log(known.abs())))
@@ -342,12 +347,7 @@ def lengths(images):
     numbers = {"some": np.array([[[[1.]], [[0]], [[2]]]], np.float32)}
     nodes = [("GlobalAveragePool", "x", "m", {}), ("Mul", "m some", "s", {}), ("LpNormalization", "s", "a", {"axis": 1}),
              ("LpNormalization", "s", "b", {"axis": 3, "p": 1}), ("Add", "a b", "c", {}), ("Flatten", "c", "y", {})]
-    graph = helper.make_graph(
-        [helper.make_node(kind, inputs.split(), [output], **options) for kind, inputs, output, options in nodes], "g",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, None, None])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 3])],
-        [numpy_helper.from_array(value, name) for name, value in numbers.items()])
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)]), "./lengths.onnx")
+    save_nodes(nodes, numbers, "./lengths.onnx")
     x = normalised(images).mean((2, 3)) * torch.tensor([1., 0, 2])
     compare("lengths", "./lengths.onnx", (torch.nn.functional.normalize(x) + x.sign()).double().numpy(), "--force")
 

@@ -347,6 +347,21 @@ START_TEST(work_on_constants_is_taken_from_the_budget)
 }
 END_TEST
 
+/* What the node, whose output is "y", makes of the graph's constants. *model, *bytes: to be freed.
+ */
+static const PfOnnxTensor *fold_node(Message *graph, Message *node, PfOnnxModel **model,
+                                     uint8_t **bytes)
+{
+    size_t size;
+    PfError err = {0};
+    put_message(graph, NODE, node);
+    put_output(graph, "y");
+    *bytes = end_model(graph, &size);
+    ck_assert_msg(!pf_onnx_model_new("x.onnx", *bytes, size, -1, model, &err), "%s", err.message);
+    ck_assert_msg(!pf_onnx_fold(*model, &(*model)->steps[0], &err), "%s", err.message);
+    return (*model)->values[(*model)->steps[0].outputs[0]].constant;
+}
+
 /* Of a row of weights only those are looked at that are not 0. */
 START_TEST(constants_are_resized_by_the_weights_that_they_have)
 {
@@ -356,9 +371,6 @@ START_TEST(constants_are_resized_by_the_weights_that_they_have)
     static const float expected[] = {0,  10, 0.25f,  10.25f, 0.75f,  10.75f, 1,  11,
                                      20, 30, 20.25f, 30.25f, 20.75f, 30.75f, 21, 31};
     Message graph, node, attribute;
-    size_t size;
-    PfOnnxModel *model;
-    PfError err = {0};
     begin_graph(&graph);
     put_tensor(&graph, "in", FLOAT, sizes, 3, numbers, sizeof numbers);
     put_tensor(&graph, "sizes", INT64, three, 1, wanted, sizeof wanted);
@@ -368,12 +380,9 @@ START_TEST(constants_are_resized_by_the_weights_that_they_have)
     put_text(&attribute, 4, "linear");
     put_whole(&attribute, 20, 3);
     put_message(&node, 5, &attribute);
-    put_message(&graph, NODE, &node);
-    put_output(&graph, "y");
-    uint8_t *bytes = end_model(&graph, &size);
-    ck_assert_msg(!pf_onnx_model_new("x.onnx", bytes, size, -1, &model, &err), "%s", err.message);
-    ck_assert_msg(!pf_onnx_fold(model, &model->steps[0], &err), "%s", err.message);
-    const PfOnnxTensor *made = model->values[model->steps[0].outputs[0]].constant;
+    uint8_t *bytes;
+    PfOnnxModel *model;
+    const PfOnnxTensor *made = fold_node(&graph, &node, &model, &bytes);
     ck_assert_mem_eq(made->data, expected, sizeof expected);
     pf_onnx_model_free(&model);
     free(bytes);
@@ -389,21 +398,15 @@ START_TEST(what_is_smoothed_repeats_its_border)
     static const float scales[] = {1, 1, 0.6f, 0.6f};
     static const float expected[] = {2.875f, 4.5f, 9.375f, 11};
     Message graph, node;
-    size_t size;
-    PfOnnxModel *model;
-    PfError err = {0};
     begin_graph(&graph);
     put_tensor(&graph, "in", FLOAT, sizes, 4, numbers, sizeof numbers);
     put_tensor(&graph, "scales", FLOAT, four, 1, scales, sizeof scales);
     begin_node(&node, "Resize", "in - scales", "y");
     put_text_setting(&node, "mode", "linear");
     put_whole_setting(&node, "antialias", 1);
-    put_message(&graph, NODE, &node);
-    put_output(&graph, "y");
-    uint8_t *bytes = end_model(&graph, &size);
-    ck_assert_msg(!pf_onnx_model_new("x.onnx", bytes, size, -1, &model, &err), "%s", err.message);
-    ck_assert_msg(!pf_onnx_fold(model, &model->steps[0], &err), "%s", err.message);
-    const PfOnnxTensor *made = model->values[model->steps[0].outputs[0]].constant;
+    uint8_t *bytes;
+    PfOnnxModel *model;
+    const PfOnnxTensor *made = fold_node(&graph, &node, &model, &bytes);
     ck_assert_int_eq(made->dims.sizes[2] * made->dims.sizes[3], 4);
     for (int i = 0; i < 4; i++)
         ck_assert_float_eq_tol(((const float *)made->data)[i], expected[i], 1e-5f);
